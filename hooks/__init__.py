@@ -1,0 +1,1 @@
+"""One hook per outside system: storage, key ring, ledger."""

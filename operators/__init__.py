@@ -1,0 +1,1 @@
+"""One operator per step of a release; thin: arguments in, privacy/ does the work, evidence out."""

@@ -1,0 +1,1 @@
+"""Builds DAGs and task groups from a policy."""

@@ -1,0 +1,1 @@
+"""What Airflow loads by entry point: the provider, the plugin, the cluster policy."""

@@ -1,0 +1,1 @@
+"""Batched ciphers and keyed hashes over whole Arrow columns."""

@@ -1,0 +1,1 @@
+"""Runs a plan: streaming Arrow batches, constant memory."""

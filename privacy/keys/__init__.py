@@ -1,0 +1,1 @@
+"""The versioned key ring and where it is kept."""

@@ -1,0 +1,1 @@
+"""The database of record: releases and evidence."""

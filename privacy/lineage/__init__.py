@@ -1,0 +1,1 @@
+"""Lineage read off the plan: OpenLineage facets, and the proof that walks them."""

@@ -1,0 +1,1 @@
+"""The plan: a policy bound to a source's schema; pure data that everything else is read off."""

@@ -1,0 +1,1 @@
+"""What can become of a column or a row: one concept a file, one registry, a contract as data."""

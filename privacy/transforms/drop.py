@@ -1,0 +1,36 @@
+"""`drop`: the column does not leave."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+
+from airflow_veil.privacy.errors import InternalError
+from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+
+
+class Drop(Transform):
+    """Leave the column out of the release.
+
+    Input: any type. Output: no column. Nulls: none leave. Guarantee: no value of the column, nor its name's
+    field, is in the output. Other treatments of the same row may still read it (`redact` knows names so).
+    """
+
+    word: ClassVar[str] = "drop"
+    step: ClassVar[Step] = Step.MINIMIZE
+
+    @property
+    def properties(self) -> Properties:
+        return Properties(
+            deterministic=True, reversible=False, unique=False, hides_length=True, masks=True, nulls="all"
+        )
+
+    def accepts(self, source: pa.DataType) -> bool:
+        return True
+
+    def output_type(self, source: pa.DataType) -> None:
+        return None
+
+    def prepare(self, binding: Binding) -> Kernel:
+        raise InternalError("a dropped column has no kernel", where=binding.where)
