@@ -1,0 +1,171 @@
+"""Bytes as text: a prefix and base64url without padding (RFC 4648 section 5), for whole columns."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from airflow_veil.privacy.crypto.blocks import Bytes
+from airflow_veil.privacy.crypto.columns import (
+    Strip,
+    allocate,
+    binary_like,
+    by_chunk,
+    column_of,
+    string_like,
+)
+from airflow_veil.privacy.errors import TamperedError, TransformError
+
+# Six bytes are eight characters: the unit in which rows are worked on.
+_SIX, _EIGHT = 6, 8
+
+# A row's memory relative to its bytes: four table indexes of 8 bytes for every six.
+_UNIT = 6
+
+_INVALID = 0xFFFF
+
+
+@cache
+def _pairs() -> NDArray[np.uint16]:
+    """The two characters of every 12-bit number, as they lie in memory: shape (4096,)."""
+    threes = b"".join((high << 12 | low).to_bytes(3) for high in range(4096) for low in (0,))
+    return np.frombuffer(base64.urlsafe_b64encode(threes), np.uint16)[::2].copy()
+
+
+@cache
+def _numbers() -> NDArray[np.uint16]:
+    """The 12-bit number of every two characters as they lie in memory: shape (65536,)."""
+    numbers = np.full(1 << 16, _INVALID, np.uint16)
+    numbers[_pairs()] = np.arange(4096, dtype=np.uint16)
+    return numbers
+
+
+def encode(values: pa.Array | pa.ChunkedArray, *, prefix: str) -> pa.Array | pa.ChunkedArray:
+    """Write every value as `prefix` and its base64url without padding (RFC 4648 section 5).
+
+    Args:
+        values: n byte strings (or strings, by their UTF-8 bytes) of any length.
+        prefix: What every text begins with; no NUL character.
+
+    Returns:
+        n values of type `string` (`large_string` for large types). Nulls stay null. A chunked array keeps its
+        chunks.
+
+    Raises:
+        TransformError: The column is neither strings nor bytes, the prefix holds a NUL character or the
+            result exceeds 2 GiB.
+    """
+    head = _head(prefix)
+    return by_chunk(values, string_like, lambda chunk: _encode(chunk, head))
+
+
+def _head(prefix: str) -> bytes:
+    # numpy compares byte strings without their trailing NULs.
+    if "\0" in prefix:
+        raise TransformError("a prefix with a NUL character")
+    return prefix.encode()
+
+
+def _encode(values: pa.Array, head: bytes) -> pa.Array:
+    source = column_of(values)
+    lengths = (source.lengths() * 4 + 2) // 3 + len(head)
+    if source.valid is not None:
+        lengths[~source.valid] = 0
+    target = allocate(lengths, source.valid, string_like(source.type))
+    for rows, length in source.groups(_UNIT):
+        size = (length * 4 + 2) // 3
+        strip = target.strip(rows, len(head) + size)
+        strip.fill(0, head)
+        strip.write(len(head), _characters(source.strip(rows, length), length), 0, size)
+    return target.to_arrow()
+
+
+def _characters(strip: Strip, length: int) -> Bytes:
+    """The base64url characters of n rows, filled up: shape (n, multiple of 8)."""
+    units = -(-length // _SIX)
+    # Two bytes more, as the last unit is read as eight bytes like the others.
+    room = np.zeros(strip.count * units * _SIX + 2, np.uint8)
+    strip.read_into(0, room[:-2].reshape(strip.count, -1), 0, length)
+    sixes: NDArray[np.uint64] = np.ndarray((strip.count * units,), ">u8", room, 0, (_SIX,)).astype(np.uint64)
+    index = np.empty((len(sixes), 4), np.uint64)
+    for part in range(4):
+        np.right_shift(sixes, np.uint64(52 - 12 * part), out=index[:, part])
+    np.bitwise_and(index, np.uint64(0xFFF), out=index)
+    # Clipping skips numpy's bounds check; the indexes have 12 bits.
+    pairs = np.take(_pairs(), index.view(np.int64), mode="clip")
+    return pairs.view(np.uint8).reshape(strip.count, -1)
+
+
+def decode(values: pa.Array | pa.ChunkedArray, *, prefix: str) -> pa.Array | pa.ChunkedArray:
+    """The inverse of `encode`.
+
+    Args:
+        values: n texts as `encode` made them.
+        prefix: The prefix given to `encode`.
+
+    Returns:
+        n values of type `binary` (`large_binary` for large types). Nulls stay null. A chunked array keeps its
+        chunks.
+
+    Raises:
+        TamperedError: Some values lack the prefix or are not what `encode` writes: other characters, an
+            impossible length, unused bits that are set. The message has their count.
+        TransformError: The column is neither strings nor bytes, or the prefix holds a NUL character.
+    """
+    head = _head(prefix)
+    return by_chunk(values, binary_like, lambda chunk: _decode(chunk, head))
+
+
+def _decode(values: pa.Array, head: bytes) -> pa.Array:
+    source = column_of(values)
+    lengths = np.maximum(source.lengths() - len(head), 0) * 3 // 4
+    target = allocate(lengths, source.valid, binary_like(source.type))
+    bad = 0
+    for rows, whole in source.groups(_UNIT):
+        strip, size = source.strip(rows, whole), whole - len(head)
+        if size < 0 or size % 4 == 1:
+            bad += strip.count
+            continue
+        numbers = _twelves(strip, len(head), size)
+        wrong = (
+            strip.read(0, len(head)).view(f"S{len(head)}")[:, 0] != head
+            if head
+            else np.zeros(strip.count, bool)
+        )
+        length = size * 3 // 4
+        plain = _bytes(numbers)
+        # Characters behind the text read as zero, so what remains can only be unused bits of its last one.
+        wrong |= (numbers == _INVALID).any(axis=1) | plain[:, length:].any(axis=1)
+        bad += int(np.count_nonzero(wrong))
+        target.strip(rows, length).write(0, plain, 0, length)
+    if bad:
+        msg = f"{bad} of {len(values)} values are not texts of this kind"
+        raise TamperedError(
+            msg,
+            expected="the prefix and base64url without padding",
+        )
+    return target.to_arrow()
+
+
+def _twelves(strip: Strip, column: int, size: int) -> NDArray[np.uint16]:
+    """The 12-bit numbers of `size` characters of n rows, filled up with zeros: shape (n, multiple of 4)."""
+    room = np.full((strip.count, -(-size // _EIGHT) * _EIGHT), ord("A"), np.uint8)
+    strip.read_into(column, room, 0, size)
+    numbers: NDArray[np.uint16] = np.take(_numbers(), room.view(np.uint16), mode="clip")
+    return numbers
+
+
+def _bytes(numbers: NDArray[np.uint16]) -> Bytes:
+    """The bytes of n rows of 12-bit numbers: shape (n, multiple of 6)."""
+    fours = numbers.reshape(-1, 4)
+    sixes = np.zeros(len(fours), np.uint64)
+    for part in range(4):
+        np.left_shift(sixes, np.uint64(12), out=sixes)
+        np.bitwise_or(sixes, fours[:, part], out=sixes)
+    eights = (sixes << np.uint64(16)).astype(">u8").view(np.uint8).reshape(-1, _EIGHT)
+    rows = len(numbers)
+    return np.ascontiguousarray(eights[:, :_SIX]).reshape(rows, -1)
