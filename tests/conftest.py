@@ -1,0 +1,43 @@
+"""What tests of every area share: the real test data and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresMissingError, PostgresServer
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real data sets and test vectors; see its INDEX.md."""
+    folder = Path(os.environ.get("VEIL_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(
+            f"NO TEST DATA: {folder} is not there; set VEIL_SHARED_DATA to the folder of the real data sets"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the whole session."""
+    try:
+        server = PostgresServer()
+    except PostgresMissingError as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test against PostgreSQL: {missing}")
+        pytest.skip(f"NO POSTGRESQL: {missing}")
+    with server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> str:
+    """The URL of a fresh, empty PostgreSQL database."""
+    return postgres_server.database()
