@@ -17,8 +17,9 @@ Words = NDArray[np.uint64]
 
 BLOCK = 16
 
-# Kernels keep about this many bytes per operand at work, so that all operands stay in the second-level cache.
-WORKING_BYTES = 1 << 16
+# Kernels work on about this many bytes of rows at a time: enough that the cost of a numpy call does not
+# show, few enough that the operands stay in the processor's caches.
+WORKING_BYTES = 1 << 18
 
 # `update_into` wants room for one more block than it writes.
 _SLACK = BLOCK - 1

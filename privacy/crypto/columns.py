@@ -78,7 +78,8 @@ class Strip:
         """Write the same bytes at `column` of every row."""
         if piece and self.count:
             view, index = self._items(column, len(piece))
-            view[index] = np.frombuffer(piece, view.dtype)[0]
+            # Many items instead of one: numpy is slow at spreading a single item over an index.
+            view[index] = np.frombuffer(piece * self.count, view.dtype)
 
 
 def _pieces(matrix: Bytes, at: int, width: int) -> NDArray[np.void]:
@@ -115,14 +116,11 @@ class Column:
             lengths[~self.valid] = 0
         return lengths
 
-    def groups(self, unit: int = 1) -> Iterator[tuple[Index | slice, int]]:
+    def groups(self) -> Iterator[tuple[Index | slice, int]]:
         """The non-null rows, in groups of one length, small enough for the processor's cache.
 
         Columns of many different lengths make many small groups, and each has a fixed cost of some tens of
         microseconds.
-
-        Args:
-            unit: The kernel's memory per byte of a row, relative to the row itself.
 
         Yields:
             Row numbers (a slice when all rows of the column have one length), and the length in bytes.
@@ -131,14 +129,14 @@ class Column:
         if not lengths.size:
             return
         if self.valid is None and lengths[0] == lengths.max() == lengths.min():
-            step = _group_rows(int(lengths[0]), unit)
+            step = _group_rows(int(lengths[0]))
             for begin in range(0, self.rows, step):
                 yield slice(begin, min(begin + step, self.rows)), int(lengths[0])
             return
         for begin in range(0, self.rows, _WINDOW_ROWS):
-            yield from self._window(begin, lengths[begin : begin + _WINDOW_ROWS], unit)
+            yield from self._window(begin, lengths[begin : begin + _WINDOW_ROWS])
 
-    def _window(self, begin: int, lengths: Index, unit: int) -> Iterator[tuple[Index | slice, int]]:
+    def _window(self, begin: int, lengths: Index) -> Iterator[tuple[Index | slice, int]]:
         """The groups of the rows from `begin` on."""
         rows = np.arange(begin, begin + len(lengths))
         if self.valid is not None:
@@ -153,7 +151,7 @@ class Column:
         edges = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1).tolist(), len(rows)]
         for first, last in itertools.pairwise(edges):
             length = int(keys[first])
-            step = _group_rows(length, unit)
+            step = _group_rows(length)
             for at in range(first, last, step):
                 yield rows[at : min(at + step, last)], length
 
@@ -170,9 +168,9 @@ class Column:
         return pa.Array.from_buffers(self.type, self.rows, buffers, nulls)
 
 
-def _group_rows(length: int, unit: int) -> int:
+def _group_rows(length: int) -> int:
     """How many rows of a length make one group."""
-    return max(_MIN_GROUP_ROWS, WORKING_BYTES // (max(length, BLOCK) * unit))
+    return max(_MIN_GROUP_ROWS, WORKING_BYTES // max(length, BLOCK))
 
 
 def bitmap_of(valid: Mask | None) -> tuple[pa.Buffer | None, int]:
@@ -245,7 +243,10 @@ def allocate(lengths: Index, valid: Mask | None, kind: pa.DataType) -> Column:
     """
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    return Column(np.empty(int(offsets[-1]), np.uint8), fitted(offsets, kind), valid, kind)
+    edges = fitted(offsets, kind)
+    # Arrow's allocator keeps freed pages, so that batch after batch need not be mapped and cleared anew.
+    data = np.frombuffer(pa.allocate_buffer(int(offsets[-1])), np.uint8)
+    return Column(data, edges, valid, kind)
 
 
 def fitted(offsets: Index, kind: pa.DataType) -> NDArray[np.signedinteger]:

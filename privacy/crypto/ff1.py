@@ -18,9 +18,6 @@ from airflow_veil.privacy.errors import TransformError
 # SP 800-38G revision 1, section 5.1: smaller domains can be searched.
 MIN_DOMAIN = 1_000_000
 
-# A group's memory per character: digits, both halves, blocks and draws.
-_UNIT = 2
-
 
 def encrypt(
     values: pa.Array | pa.ChunkedArray, *, key: bytes, tweak: bytes, alphabet: str
@@ -81,7 +78,7 @@ def _apply(
         source = symbols.load(chunk)
         target = symbols.room(source)
         foreign = short = 0
-        for rows, width in source.groups(_UNIT):
+        for rows, width in source.groups():
             length, strip = width // symbols.symbol, source.strip(rows, width)
             if symbols.numerals.radix**length < MIN_DOMAIN:
                 short += strip.count

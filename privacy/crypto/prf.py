@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from airflow_veil.privacy.crypto.cmac import Cmac
-from airflow_veil.privacy.crypto.columns import bitmap_of, by_chunk, column_of
+from airflow_veil.privacy.crypto.columns import binary_like, bitmap_of, by_chunk, column_of
 from airflow_veil.privacy.errors import KeyRingError, TransformError
 
 _HASH_BLOCK = 64
 _HASH_BYTES = 32
+_WINDOW_ROWS = 1 << 16
 
 
 def hmac_sha256(
@@ -43,21 +43,35 @@ def hmac_sha256(
 
 
 def _hmac(values: pa.Array, key: bytes, length: int) -> pa.Array:
+    column = column_of(values)
+    kept = np.empty((column.rows, length), np.uint8)
+    plain = values.cast(binary_like(values.type))
+    # Python objects exist for one window of rows at a time.
+    for begin in range(0, column.rows, _WINDOW_ROWS):
+        digests = _digests(plain[begin : begin + _WINDOW_ROWS].to_pylist(), key)
+        kept[begin : begin + _WINDOW_ROWS] = np.frombuffer(digests, np.uint8).reshape(-1, _HASH_BYTES)[
+            :, :length
+        ]
+    if column.valid is not None:
+        kept[~column.valid] = 0
+    bitmap, nulls = bitmap_of(column.valid)
+    return pa.Array.from_buffers(pa.binary(length), column.rows, [bitmap, pa.py_buffer(kept)], nulls)
+
+
+def _digests(values: list[bytes | None], key: bytes) -> bytes:
+    """The HMACs of the values, one after the other; something arbitrary for None."""
     # The hash states after the two key blocks are the same for all values: copying one is cheaper than
     # setting up an HMAC object, and saves half of the compressions.
     inner, outer = _pads(key)
-    column = column_of(values)
-    data, edges = column.data.data, column.offsets.tolist()
+    start_inner, start_outer = inner.copy, outer.copy
     digests = []
-    for begin, end in itertools.pairwise(edges):
-        one, two = inner.copy(), outer.copy()
-        one.update(data[begin:end])
+    for value in values:
+        one = start_inner()
+        one.update(value or b"")
+        two = start_outer()
         two.update(one.digest())
         digests.append(two.digest())
-    kept = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, _HASH_BYTES)[:, :length]
-    bitmap, nulls = bitmap_of(column.valid)
-    buffers = [bitmap, pa.py_buffer(np.ascontiguousarray(kept))]
-    return pa.Array.from_buffers(pa.binary(length), column.rows, buffers, nulls)
+    return b"".join(digests)
 
 
 def _pads(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:

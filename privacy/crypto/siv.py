@@ -20,9 +20,6 @@ from airflow_veil.privacy.errors import KeyRingError, TamperedError
 # 32 bits: the highest bits of bytes 8 and 12, seen in the second half of a block as it lies in memory.
 _COUNTER_BITS = np.frombuffer(b"\x7f\xff\xff\xff\x7f\xff\xff\xff", np.uint64)[0]
 
-# A group's memory per byte of its rows: text, masked copy, counters and key stream.
-_UNIT = 2
-
 _MAX_ASSOCIATED = 126
 
 
@@ -95,7 +92,7 @@ def encrypt(
 def _encrypt(values: pa.Array, siv: _Siv) -> pa.Array:
     source = column_of(values)
     target = _resized(source, BLOCK)
-    for rows, length in source.groups(_UNIT):
+    for rows, length in source.groups():
         planes = planes_of(source.strip(rows, length), 0, length)
         vectors = siv.vector(planes.copy(), length)
         strip = target.strip(rows, length + BLOCK)
@@ -132,7 +129,7 @@ def _decrypt(values: pa.Array, siv: _Siv) -> pa.Array:
     source = column_of(values)
     target = _resized(source, -BLOCK)
     bad = 0
-    for rows, whole in source.groups(_UNIT):
+    for rows, whole in source.groups():
         strip, length = source.strip(rows, whole), whole - BLOCK
         if length < 0:
             bad += strip.count
