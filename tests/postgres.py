@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Self
 
 SETTINGS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=64MB -c max_connections=60"
 """Nothing here has to survive a power cut."""
@@ -56,7 +57,7 @@ class PostgresServer:
         self._databases = 0
         self.url = self._url("postgres")
 
-    def __enter__(self) -> PostgresServer:
+    def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:
