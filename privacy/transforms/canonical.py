@@ -2,68 +2,153 @@
 
 A customer number may be an integer in one table, a text in another and, where nulls are about, a float in a
 third. Keyed treatments join across tables only if all three give the same bytes, so every column passes here
-before it meets a key.
+before it meets a key. Text is taken as it is: nothing is trimmed, folded or normalized.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_veil.privacy.errors import TransformError
 
+# Beyond it neighbouring whole numbers share one float64.
+_EXACT = float(1 << 53)
 
-def is_canonical_type(source: pa.DataType) -> bool:
-    """Whether a column of this type has one spelling: text, bytes, integers, whole floats, dates, decimals."""
-    return (
-        pa.types.is_string(source)
-        or pa.types.is_large_string(source)
-        or pa.types.is_integer(source)
-        or pa.types.is_floating(source)
-        or pa.types.is_decimal(source)
-        or pa.types.is_date(source)
-        or pa.types.is_timestamp(source)
+
+def plain_type(source: pa.DataType) -> pa.DataType:
+    """The type of the values, whether or not they are dictionary-encoded."""
+    return source.value_type if pa.types.is_dictionary(source) else source
+
+
+def is_text(source: pa.DataType) -> bool:
+    """Whether a column holds text, in whatever form Arrow stores it."""
+    source = plain_type(source)
+    return bool(
+        pa.types.is_string(source) or pa.types.is_large_string(source) or pa.types.is_string_view(source)
     )
 
 
+def is_canonical_type(source: pa.DataType) -> bool:
+    """Whether a column of this type has one spelling: text, whole numbers, dates and times."""
+    source = plain_type(source)
+    return is_text(source) or any(is_kind(source) for is_kind, _ in _SPELLINGS)
+
+
+def plain(values: pa.Array) -> pa.Array:
+    """The column without dictionary encoding; any other column is returned as it is."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
 def canonical(values: pa.Array, *, where: str) -> pa.StringArray:
-    """Spell every value as text: integers and whole floats in decimal digits, dates and times in ISO 8601.
+    """Spell every value as text.
+
+    Whole numbers are spelled in decimal digits whatever their type, dates as `2026-01-31`, times as
+    `2026-01-31T23:59:59.5`, with `Z` and in UTC where the type has a time zone (ISO 8601).
 
     Args:
         values: One column, n rows, of a type that `is_canonical_type` accepts.
         where: The place to name in an error.
 
     Returns:
-        n strings. Nulls stay null.
+        n strings. Nulls stay null; NaN is a null.
 
     Raises:
-        TransformError: A float is not a whole number (its spelling depends on its type), or the type has no
-            canonical spelling.
+        TransformError: A number is not whole, or a float so large that it stands for several whole numbers,
+            or the type has no canonical spelling.
     """
-    source = values.type
-    if pa.types.is_string(source):
+    values = plain(values)
+    if pa.types.is_string(values.type):
         return values
-    if pa.types.is_dictionary(source):
-        return canonical(values.dictionary_decode(), where=where)
-    if not is_canonical_type(source):
-        raise TransformError(
-            f"a column of type {source} has no canonical spelling", where=where, expected="text, integer or date"
-        )
-    if pa.types.is_floating(source):
-        values = _whole(values, where=where)
+    if is_text(values.type):
+        return pc.cast(values, pa.string())
+    for is_kind, spell in _SPELLINGS:
+        if is_kind(values.type):
+            return spell(values, where)
+    msg = f"a column of type {values.type} has no canonical spelling"
+    raise TransformError(
+        msg,
+        where=where,
+        expected="text, whole numbers, dates or times",
+        fix="cast the column upstream, or choose a treatment without a key",
+    )
+
+
+def _integer(values: pa.Array, _where: str) -> pa.Array:
     return pc.cast(values, pa.string())
 
 
-def _whole(values: pa.Array, *, where: str) -> pa.Array:
-    """Turn whole floats into integers, so that 17850.0 is spelled as 17850 is; NaN counts as null."""
-    values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-    try:
-        return pc.cast(values, pa.int64(), safe=True)
-    except pa.ArrowInvalid:
-        fractions = pc.sum(pc.not_equal(values, pc.trunc(values))).as_py()
-    raise TransformError(
-        f"{fractions} values are not whole numbers",
-        where=where,
-        expected="whole numbers, text or dates under a keyed treatment",
-        fix="treat the column with `generalize` or `noise`, or cast it upstream",
-    )
+def _float(values: pa.Array, where: str) -> pa.Array:
+    """17850.0 is spelled as 17850 is."""
+    values = pc.cast(values, pa.float64())
+    values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
+    whole = pc.and_(pc.equal(values, pc.trunc(values)), pc.less_equal(pc.abs(values), _EXACT))
+    _require_whole(whole, where)
+    return pc.cast(pc.cast(values, pa.int64()), pa.string())
+
+
+def _decimal(values: pa.Array, where: str) -> pa.Array:
+    """17850.00 is spelled as 17850 is; a scale of zero also keeps Arrow from writing exponents."""
+    _require_whole(pc.equal(values, pc.trunc(values)), where)
+    digits = pa.decimal256(76, 0) if pa.types.is_decimal256(values.type) else pa.decimal128(38, 0)
+    return pc.cast(pc.cast(values, digits), pa.string())
+
+
+def _require_whole(whole: pa.BooleanArray, where: str) -> None:
+    wrong = pc.sum(pc.invert(whole)).as_py() or 0
+    if wrong:
+        msg = f"{wrong} of {len(whole)} values are not whole numbers below 2^53"
+        raise TransformError(
+            msg,
+            where=where,
+            expected="whole numbers, text, dates or times under a keyed treatment",
+            fix="treat the column with `generalize` or `noise`, or cast it upstream",
+        )
+
+
+def _date(values: pa.Array, _where: str) -> pa.Array:
+    return pc.cast(values, pa.string())
+
+
+def _timestamp(values: pa.Array, _where: str) -> pa.Array:
+    """One instant has one spelling, whatever the unit and the zone that the column is shown in."""
+    zoned = values.type.tz is not None
+    naive = pc.cast(values, pa.int64()).view(pa.timestamp(values.type.unit))
+    text = pc.replace_substring(pc.cast(naive, pa.string()), " ", "T", max_replacements=1)
+    if values.type.unit != "s":
+        text = pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
+    return pc.binary_join_element_wise(text, "Z", "") if zoned else text
+
+
+_SPELLINGS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, str], pa.Array]], ...] = (
+    (pa.types.is_integer, _integer),
+    (pa.types.is_floating, _float),
+    (pa.types.is_decimal, _decimal),
+    (pa.types.is_date, _date),
+    (pa.types.is_timestamp, _timestamp),
+)
+
+
+def once_per_distinct(values: pa.Array, kernel: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Apply a kernel that treats each value by itself; a dictionary's entries are treated once.
+
+    Args:
+        values: One column, n rows.
+        kernel: Treats every value without regard to the others, and keeps nulls.
+
+    Returns:
+        n treated values, without dictionary encoding.
+    """
+    if pa.types.is_dictionary(values.type) and len(values.dictionary) <= len(values):
+        return kernel(values.dictionary).take(values.indices)
+    return kernel(plain(values))
+
+
+def joined(parts: list[pa.Array], rows: list[np.ndarray]) -> pa.Array:
+    """Put parts of a column back in order: `rows[i]` are the row numbers of `parts[i]`."""
+    if len(parts) == 1:
+        return parts[0]
+    return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(rows), kind="stable")))
