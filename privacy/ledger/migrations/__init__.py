@@ -1,0 +1,1 @@
+"""The migrations of the ledger's tables; `airflow_veil.privacy.ledger.schema` runs them."""

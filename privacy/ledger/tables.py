@@ -1,0 +1,121 @@
+"""The tables of the ledger, the same on SQLite and PostgreSQL; `migrations/` makes them.
+
+What the tables themselves cannot say, that evidence is neither changed nor deleted, triggers do: see the
+migrations.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from airflow_veil.privacy.errors import InternalError
+
+VERSION_TABLE = "ledger_version"
+"""Not Alembic's usual name: the ledger can never take another application's schema version for its own."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC; SQLite, which knows no time zones, stores it without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """An aware time to what the database takes."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise InternalError("a time without a time zone", where="ledger")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """What the database gives to an aware time in UTC."""
+        if value is None:
+            return None
+        time: datetime = value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+        return time
+
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("actor", String(512), nullable=False),
+    Column("subject", String(512), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("salt", String(64), nullable=False),
+    Column("payload_digest", String(64), nullable=False),
+    Column("prev_digest", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    CheckConstraint("seq > 0", name="seq"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("release_id", String(128), primary_key=True),
+    Column("policy", String(128), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("run_key", String(512), nullable=False),
+    Column("interval_start", UtcDateTime),
+    Column("interval_end", UtcDateTime),
+    Column("state", String(16), nullable=False),
+    Column("policy_digest", String(64), nullable=False),
+    Column("plan_digest", String(64), nullable=False),
+    Column("manifest_digest", String(64)),
+    Column("manifest", Text),
+    Column("rows_out", BigInteger),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("published_at", UtcDateTime),
+    Column("published_seq", BigInteger, ForeignKey("evidence.seq")),
+    Column("expires_at", UtcDateTime),
+    UniqueConstraint("policy", "dataset", "run_key"),
+    CheckConstraint(
+        "state IN ('staged', 'current', 'superseded', 'rolled_back', 'expired', 'discarded')", name="state"
+    ),
+    CheckConstraint(
+        "state IN ('staged', 'discarded') OR"
+        " (manifest IS NOT NULL AND manifest_digest IS NOT NULL AND rows_out IS NOT NULL"
+        " AND published_at IS NOT NULL AND published_seq IS NOT NULL)",
+        name="published",
+    ),
+    Index(
+        "ix_releases_one_current",
+        "policy",
+        "dataset",
+        "destination",
+        unique=True,
+        sqlite_where=Column("state", String) == "current",
+        postgresql_where=Column("state", String) == "current",
+    ),
+)
