@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +16,7 @@ from airflow_veil.privacy.errors import TransformError
 
 _MAX_RADIX = 1 << 16
 _ASCII = 1 << 7
+_PART_ROWS = 1 << 15
 
 
 class Alphabet:
@@ -53,6 +56,15 @@ class Alphabet:
         digits[self.points] = np.arange(len(self.points))
         return digits.tobytes(), self.points.astype(np.uint8).tobytes().ljust(256, b"\0")
 
+    def parts(self, values: pa.Array) -> Iterator[pa.Array]:
+        """The array in the pieces in which it is worked on.
+
+        UTF-32 and the digits take many times the memory of UTF-8, so a non-ASCII column is taken apart.
+        """
+        step = max(1, len(values)) if self.ascii else _PART_ROWS
+        for begin in range(0, max(1, len(values)), step):
+            yield values[begin : begin + step]
+
     def load(self, values: pa.Array) -> Column:
         """The column in the width of `symbol` bytes a character; its `type` stays the column's.
 
@@ -84,17 +96,12 @@ class Alphabet:
         return Column(target.data, target.offsets, target.valid, source.type)
 
     def store(self, column: Column) -> pa.Array:
-        """The inverse of `load`: an Arrow array of the column's type."""
-        if self.ascii:
-            return column.to_arrow()
-        points = column.data.view("<u4")
-        # Bytes of UTF-8 that each character takes.
-        sizes = 1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000).astype(np.int64)
-        begins = np.zeros(len(points) + 1, np.int64)
-        np.cumsum(sizes, out=begins[1:])
-        narrow = np.frombuffer(column.data.tobytes().decode("utf-32-le").encode(), np.uint8)
-        offsets = fitted(begins[column.offsets // 4], column.type)
-        return Column(narrow, offsets, column.valid, column.type).to_arrow()
+        """The inverse of `load`: an Arrow array of the column's type.
+
+        Raises:
+            TransformError: The result exceeds 2 GiB; in UTF-8, other characters may take more bytes.
+        """
+        return column.to_arrow() if self.ascii else _narrowed(column).to_arrow()
 
     def read(self, strip: Strip, first: int, count: int) -> tuple[Digits, Mask | None]:
         """Characters `first` to `first + count` of every row as digits.
@@ -144,3 +151,14 @@ class Alphabet:
                 digits.shape
             )
         strip.write(first * self.symbol, room, skipped * self.symbol, count * self.symbol)
+
+
+def _narrowed(column: Column) -> Column:
+    """A column of UTF-32 in UTF-8."""
+    points = column.data.view("<u4")
+    # Bytes of UTF-8 that each character takes.
+    sizes = 1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000).astype(np.int64)
+    begins = np.zeros(len(points) + 1, np.int64)
+    np.cumsum(sizes, out=begins[1:])
+    narrow = np.frombuffer(column.data.tobytes().decode("utf-32-le").encode(), np.uint8)
+    return Column(narrow, fitted(begins[column.offsets // 4], column.type), column.valid, column.type)

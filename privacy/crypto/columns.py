@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 # Sorting by length jumps about in memory; within this many rows the jumps stay in the cache.
 _WINDOW_ROWS = 1 << 16
 _MIN_GROUP_ROWS = 256
+_FEW_ROWS = 128
+_LONG_ROW = 768
 _INT32_MAX = (1 << 31) - 1
 
 
@@ -116,11 +118,15 @@ class Column:
             lengths[~self.valid] = 0
         return lengths
 
-    def groups(self) -> Iterator[tuple[Index | slice, int]]:
+    def groups(self, others: list[int] | None = None) -> Iterator[tuple[Index | slice, int]]:
         """The non-null rows, in groups of one length, small enough for the processor's cache.
 
-        Columns of many different lengths make many small groups, and each has a fixed cost of some tens of
-        microseconds.
+        A group has a fixed cost of some tens of microseconds, and very long rows gain nothing from a group.
+        A kernel that has another way for single values passes `others`.
+
+        Args:
+            others: If given, the numbers of rows that are better treated one by one are put here instead of
+                into a group. Rows of at most 16 bytes are always in a group.
 
         Yields:
             Row numbers (a slice when all rows of the column have one length), and the length in bytes.
@@ -128,15 +134,19 @@ class Column:
         lengths = self.lengths()
         if not lengths.size:
             return
-        if self.valid is None and lengths[0] == lengths.max() == lengths.min():
-            step = _group_rows(int(lengths[0]))
+        length = int(lengths[0])
+        if self.valid is None and length == lengths.max() == lengths.min():
+            if others is not None and _is_rare(length, self.rows):
+                others += range(self.rows)
+                return
+            step = _group_rows(length)
             for begin in range(0, self.rows, step):
-                yield slice(begin, min(begin + step, self.rows)), int(lengths[0])
+                yield slice(begin, min(begin + step, self.rows)), length
             return
         for begin in range(0, self.rows, _WINDOW_ROWS):
-            yield from self._window(begin, lengths[begin : begin + _WINDOW_ROWS])
+            yield from self._window(begin, lengths[begin : begin + _WINDOW_ROWS], others)
 
-    def _window(self, begin: int, lengths: Index) -> Iterator[tuple[Index | slice, int]]:
+    def _window(self, begin: int, lengths: Index, others: list[int] | None) -> Iterator[tuple[Index, int]]:
         """The groups of the rows from `begin` on."""
         rows = np.arange(begin, begin + len(lengths))
         if self.valid is not None:
@@ -151,6 +161,9 @@ class Column:
         edges = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1).tolist(), len(rows)]
         for first, last in itertools.pairwise(edges):
             length = int(keys[first])
+            if others is not None and _is_rare(length, last - first):
+                others += rows[first:last].tolist()
+                continue
             step = _group_rows(length)
             for at in range(first, last, step):
                 yield rows[at : min(at + step, last)], length
@@ -160,6 +173,11 @@ class Column:
         if isinstance(rows, slice):
             return Strip(self.data, rows.stop - rows.start, None, int(self.offsets[rows.start]), length)
         return Strip(self.data, len(rows), self.offsets[rows].astype(np.int64, copy=False))
+
+    def spans(self, rows: list[int]) -> Iterator[tuple[int, int]]:
+        """Where each of some rows begins and ends in `data`."""
+        begins, ends = self.offsets[rows].tolist(), self.offsets[np.array(rows, np.int64) + 1].tolist()
+        return zip(begins, ends, strict=True)
 
     def to_arrow(self) -> pa.Array:
         """The column as an Arrow array of its type, without copying the bytes."""
@@ -171,6 +189,11 @@ class Column:
 def _group_rows(length: int) -> int:
     """How many rows of a length make one group."""
     return max(_MIN_GROUP_ROWS, WORKING_BYTES // max(length, BLOCK))
+
+
+def _is_rare(length: int, rows: int) -> bool:
+    """Whether rows of one length are too few or too long to gain from a group (measured, for AES-SIV)."""
+    return length > BLOCK and (length > _LONG_ROW or rows < _FEW_ROWS + length // 8)
 
 
 def bitmap_of(valid: Mask | None) -> tuple[pa.Buffer | None, int]:

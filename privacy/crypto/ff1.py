@@ -1,8 +1,8 @@
 """FF1 format-preserving encryption (NIST SP 800-38G, algorithms 7 and 8) of a whole column.
 
 A value of n characters of an alphabet becomes another of n characters of it. The cipher is deterministic and
-has no authentication: it hides which value is which, not that two are equal. FF3 is not offered: SP 800-38G
-revision 1 withdrew it after attacks.
+has no authentication: it hides which value is which, not that two are equal. FF3 is not offered: the
+second draft of SP 800-38G revision 1 drops it after attacks.
 """
 
 from __future__ import annotations
@@ -75,20 +75,37 @@ def _apply(
         return known[length]
 
     def kernel(chunk: pa.Array) -> pa.Array:
-        source = symbols.load(chunk)
-        target = symbols.room(source)
+        results = []
         foreign = short = 0
-        for rows, width in source.groups():
-            length, strip = width // symbols.symbol, source.strip(rows, width)
-            if symbols.numerals.radix**length < MIN_DOMAIN:
-                short += strip.count
-            else:
-                into = target.strip(rows, width)
-                foreign += _group(symbols, rounds(length), strip, into, length, forward=forward)
+        for part in symbols.parts(chunk):
+            source = symbols.load(part)
+            target = symbols.room(source)
+            for rows, width in source.groups():
+                length, strip = width // symbols.symbol, source.strip(rows, width)
+                if symbols.numerals.radix**length < MIN_DOMAIN:
+                    short += strip.count
+                else:
+                    into = target.strip(rows, width)
+                    foreign += _group(symbols, rounds(length), strip, into, length, forward=forward)
+            # What was refused was not written: there is no text in it.
+            if not foreign + short:
+                results.append(symbols.store(target))
         _refuse(len(chunk), foreign, short)
-        return symbols.store(target)
+        return _joined(results)
 
     return by_chunk(values, lambda kind: kind, kernel)
+
+
+def _joined(parts: list[pa.Array]) -> pa.Array:
+    """One array of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        return pa.concat_arrays(parts)
+    except pa.ArrowInvalid:
+        # Other characters may take more bytes of UTF-8.
+        what = f"a batch of {sum(map(len, parts))} values makes more than 2 GiB"
+        raise TransformError(what, expected="at most 2 GiB a batch", fix="read smaller batches") from None
 
 
 def _group(

@@ -6,10 +6,12 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 from numpy.typing import NDArray
 
 from airflow_veil.privacy.crypto.cmac import Cmac
-from airflow_veil.privacy.crypto.columns import binary_like, bitmap_of, by_chunk, column_of
+from airflow_veil.privacy.crypto.columns import Column, binary_like, bitmap_of, by_chunk, column_of
 from airflow_veil.privacy.errors import KeyRingError, TransformError
 
 _HASH_BLOCK = 64
@@ -107,7 +109,21 @@ def uint64(values: pa.Array | pa.ChunkedArray, *, key: bytes) -> NDArray[np.uint
     done = 0
     for chunk in chunks:
         column, part = column_of(chunk), numbers[done : done + len(chunk)]
-        for rows, length in column.groups():
+        others: list[int] = []
+        for rows, length in column.groups(others):
             part[rows] = mac.tags(column.strip(rows, length), length)[:, 0].view(">u8")
+        if others:
+            part[others] = _one_by_one(column, others, key)
         done += len(chunk)
+    return numbers
+
+
+def _one_by_one(column: Column, rows: list[int], key: bytes) -> list[int]:
+    """The numbers of some rows, by the library."""
+    keyed, data = CMAC(AES(key)), column.data.data
+    numbers = []
+    for begin, end in column.spans(rows):
+        mac = keyed.copy()
+        mac.update(bytes(data[begin:end]))
+        numbers.append(int.from_bytes(mac.finalize()[:8]))
     return numbers

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from airflow_veil.privacy.crypto.blocks import BLOCK, BlockCipher, Words, double, xor
 from airflow_veil.privacy.crypto.cmac import Cmac, planes_of
@@ -39,6 +41,20 @@ class _Siv:
         for item in associated_data:
             state = xor(double(state), self._mac.digest(item))
         self._state = state
+        self._library = AESSIV(key), list(associated_data)
+
+    def encrypt_one(self, text: memoryview) -> bytes:
+        """One text of at least one byte, by the library."""
+        cipher, associated_data = self._library
+        return cipher.encrypt(text, associated_data)
+
+    def decrypt_one(self, value: memoryview) -> bytes | None:
+        """The inverse of `encrypt_one`; None if the value does not authenticate."""
+        cipher, associated_data = self._library
+        try:
+            return cipher.decrypt(value, associated_data)
+        except InvalidTag:
+            return None
 
     def mask(self, length: int) -> bytes:
         """All that S2V adds to a zero-filled text of `length` bytes before its last CBC-MAC."""
@@ -92,13 +108,17 @@ def encrypt(
 def _encrypt(values: pa.Array, siv: _Siv) -> pa.Array:
     source = column_of(values)
     target = _resized(source, BLOCK)
-    for rows, length in source.groups():
+    others: list[int] = []
+    for rows, length in source.groups(others):
         planes = planes_of(source.strip(rows, length), 0, length)
         vectors = siv.vector(planes.copy(), length)
         strip = target.strip(rows, length + BLOCK)
         strip.write(0, vectors.view(np.uint8), 0, BLOCK)
         np.bitwise_xor(planes, siv.key_stream(vectors, len(planes)), out=planes)
         _store(strip, BLOCK, planes, length)
+    text, room = source.data.data, target.data.data
+    for (begin, end), (to, until) in zip(source.spans(others), target.spans(others), strict=True):
+        room[to:until] = siv.encrypt_one(text[begin:end])
     return target.to_arrow()
 
 
@@ -129,7 +149,8 @@ def _decrypt(values: pa.Array, siv: _Siv) -> pa.Array:
     source = column_of(values)
     target = _resized(source, -BLOCK)
     bad = 0
-    for rows, whole in source.groups():
+    others: list[int] = []
+    for rows, whole in source.groups(others):
         strip, length = source.strip(rows, whole), whole - BLOCK
         if length < 0:
             bad += strip.count
@@ -140,6 +161,7 @@ def _decrypt(values: pa.Array, siv: _Siv) -> pa.Array:
         _clear_tail(planes, length)
         _store(target.strip(rows, length), 0, planes, length)
         bad += int(np.count_nonzero((siv.vector(planes, length) != vectors).any(axis=1)))
+    bad += _decrypt_each(source, target, others, siv)
     if bad:
         msg = f"{bad} of {len(values)} values do not authenticate"
         raise TamperedError(
@@ -147,6 +169,19 @@ def _decrypt(values: pa.Array, siv: _Siv) -> pa.Array:
             expected="values encrypted with this key and associated data",
         )
     return target.to_arrow()
+
+
+def _decrypt_each(source: Column, target: Column, rows: list[int], siv: _Siv) -> int:
+    """Decrypt rows one by one; returns how many do not authenticate."""
+    bad = 0
+    values, room = source.data.data, target.data.data
+    for (begin, end), (to, until) in zip(source.spans(rows), target.spans(rows), strict=True):
+        text = siv.decrypt_one(values[begin:end])
+        if text is None:
+            bad += 1
+        else:
+            room[to:until] = text
+    return bad
 
 
 def _resized(source: Column, by: int) -> Column:

@@ -35,6 +35,14 @@ def test_groups_hold_every_row_once(values: list[bytes | None], skip: int, kind:
     assert copy.to_arrow().equals(array)
 
 
+def test_rare_and_long_rows_are_left_to_the_kernel() -> None:
+    values = [b"x" * 20] * 200 + [b"y" * 21] * 5 + [b"z" * 5000] * 300 + [b""] * 3 + [None]
+    others: list[int] = []
+    groups = [(len(rows), length) for rows, length in column_of(pa.array(values)).groups(others)]
+    assert groups == [(3, 0), (200, 20)]
+    assert others == list(range(200, 505))
+
+
 def test_bytes_under_a_null_are_ignored() -> None:
     bitmap, offsets = pa.py_buffer(b"\x05"), pa.py_buffer(np.array([0, 2, 9, 11], np.int32))
     array = pa.Array.from_buffers(pa.string(), 3, [bitmap, offsets, pa.py_buffer(b"12\xff\xfe34567890")])

@@ -63,13 +63,9 @@ def test_nist_samples_of_the_shared_data() -> None:
         assert one(s["pt"], key, tweak, BASE_36[: s["radix"]]) == s["ct"], s["sample"]
 
 
-def reference(  # noqa: C901  (the algorithm as printed)
-    x: list[int], key: bytes, tweak: bytes, radix: int
-) -> list[int]:
+def reference(x: list[int], key: bytes, tweak: bytes, radix: int) -> list[int]:
     """FF1.Encrypt as algorithm 7 of SP 800-38G is written, one value at a time."""
-
-    def ciph(block: bytes) -> bytes:
-        return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(block)
+    ciph = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update
 
     def prf(data: bytes) -> bytes:
         y = bytes(16)
@@ -199,6 +195,15 @@ def test_lengths_types_nulls_slices_and_chunks() -> None:
             assert ff1.encrypt(empty, key=KEY, tweak=b"", alphabet=alphabet).equals(empty)
 
 
+def test_alphabets_beyond_ascii_work_across_parts() -> None:
+    values = [None if i % 50 == 0 else f"{i:07d}é"[: 7 + i % 2] for i in range(70_000)]
+    column = pa.array(values, pa.large_string())
+    out = ff1.encrypt(column, key=KEY, tweak=b"", alphabet="é0123456789")
+    out.validate(full=True)
+    assert out.slice(69_990).equals(ff1.encrypt(column[69_990:], key=KEY, tweak=b"", alphabet="é0123456789"))
+    assert ff1.decrypt(out, key=KEY, tweak=b"", alphabet="é0123456789").equals(column)
+
+
 def test_alphabets_beyond_ascii_keep_characters_not_bytes() -> None:
     alphabet = "aé漢😀0123456789"
     values = ["漢é0a😀12", None, "😀" * 9, "0123456"]
@@ -219,6 +224,8 @@ def test_refuses_foreign_characters_and_short_values(alphabet: str) -> None:
     assert "12345x7" not in repr(error.value)
     with pytest.raises(TransformError, match="1 of 1 values hold"):
         encrypt(["\uff11\uff12\uff13\uff14\uff15\uff16\uff17"])
+    with pytest.raises(TransformError, match="2 of 70001 values hold characters"):
+        encrypt(["12-4567", *["1234567"] * 69_999, "12-4567"])
     with pytest.raises(TransformError, match="3 of 4 values are too short"):
         encrypt(["12345", "", "1", "1234567"])
 
