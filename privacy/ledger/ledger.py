@@ -77,6 +77,19 @@ class Ledger:
         with writing(self._engine) as connection:
             return releases.begin(connection, record, actor=actor)
 
+    def draft(self, release_id: str, facts: Mapping[str, Any]) -> None:
+        """Add facts to the draft of a staged release's manifest: what its tasks tell each other.
+
+        Args:
+            release_id: The release.
+            facts: JSON of names, types, counts and digests, by name; one that is there already is replaced.
+
+        Raises:
+            ReleaseError: The release is unknown or not staged.
+        """
+        with writing(self._engine) as connection:
+            releases.draft(connection, release_id, facts)
+
     def publish(
         self,
         release_id: str,
@@ -150,6 +163,17 @@ class Ledger:
                 reason=reason,
                 actor=actor,
             )
+
+    def rollback_target(
+        self, policy: str, dataset: str, to: str | None = None, *, destination: str | None = None
+    ) -> ReleaseRecord:
+        """The release that `rollback` would make current; nothing is changed.
+
+        Raises:
+            ReleaseError: As `rollback`.
+        """
+        with reading(self._engine) as connection:
+            return releases.rollback_target(connection, policy, dataset, to=to, destination=destination)
 
     def discard(self, release_id: str, *, reason: str, actor: str) -> ReleaseRecord:
         """Give up a staged release.

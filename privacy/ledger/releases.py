@@ -128,6 +128,26 @@ def roll_back(
     return _store(connection, replace(good, state=ReleaseState.CURRENT))
 
 
+def draft(connection: Connection, release_id: str, facts: Mapping[str, Any]) -> None:
+    """Add to the draft of a manifest. See `Ledger.draft`."""
+    record = find(connection, release_id)
+    _expect(record, ReleaseState.STAGED, to="drafted", fix="begin a new release")
+    text = canonical_json({**(record.manifest or {}), **facts})
+    _store(connection, replace(record, manifest=read_canonical(text), manifest_digest=sha256_of(text)))
+
+
+def rollback_target(
+    connection: Connection, policy: str, dataset: str, *, to: str | None, destination: str | None
+) -> ReleaseRecord:
+    """The release to go back to. See `Ledger.rollback_target`."""
+    if to is not None:
+        good = find(connection, to)
+        if _current_at(connection, good) != good:
+            _check_target(good, policy, dataset)
+        return good
+    return _before(connection, current(connection, policy, dataset, destination=destination), policy, dataset)
+
+
 def _to_replace(
     connection: Connection, policy: str, dataset: str, to: str | None, destination: str | None
 ) -> ReleaseRecord | None:

@@ -61,6 +61,23 @@ def nested(depth: int) -> Any:
     return content
 
 
+NO_JSON = {
+    "not a number": float("nan"),
+    "infinity": float("inf"),
+    "large integer": LARGEST_INTEGER + 1,
+    "small integer": -LARGEST_INTEGER - 1,
+    "bytes": b"bytes",
+    "set": {"set"},
+    "date": date(2026, 1, 31),
+    "integer key": {1: "key"},
+    "null key": {None: "key"},
+    "surrogate": "\ud800",
+    "surrogate key": {"\udfff": 1},
+    "deep": nested(100_000),
+    "class": object,
+}
+
+
 class TestCanonicalJson:
     """`canonical_json` is RFC 8785."""
 
@@ -107,26 +124,7 @@ class TestCanonicalJson:
         """Equal contents give equal texts."""
         assert canonical_json(content) == canonical_json(dict(reversed(content.items())))
 
-    @pytest.mark.parametrize(
-        "content",
-        [
-            float("nan"),
-            float("inf"),
-            LARGEST_INTEGER + 1,
-            -LARGEST_INTEGER - 1,
-            b"bytes",
-            {"set"},
-            date(2026, 1, 31),
-            {1: "key"},
-            {None: "key"},
-            "\ud800",
-            {"\udfff": 1},
-            nested(100_000),
-            object,
-        ],
-        ids=["nan", "inf", "large", "small", "bytes", "set", "date", "int key", "null key", "surrogate"]
-        + ["surrogate key", "deep", "class"],
-    )
+    @pytest.mark.parametrize("content", NO_JSON.values(), ids=NO_JSON)
     def test_refuses_what_is_no_json(self, content: Any) -> None:
         """What has no one text is an error that is no reason to try again."""
         with pytest.raises(LedgerError, match="not plain JSON") as caught:

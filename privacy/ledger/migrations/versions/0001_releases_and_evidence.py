@@ -75,8 +75,8 @@ def _make_evidence() -> None:
         sa.Column("payload_digest", sa.String(64), nullable=False),
         sa.Column("prev_digest", sa.String(64), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.PrimaryKeyConstraint("seq", name="pk_evidence"),
-        sa.CheckConstraint("seq > 0", name="ck_evidence_seq"),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_evidence")),
+        sa.CheckConstraint("seq > 0", name=op.f("ck_evidence_seq")),
     )
 
 
@@ -100,18 +100,18 @@ def _make_releases() -> None:
         sa.Column("published_at", sa.DateTime(timezone=True)),
         sa.Column("published_seq", sa.BigInteger),
         sa.Column("expires_at", sa.DateTime(timezone=True)),
-        sa.PrimaryKeyConstraint("release_id", name="pk_releases"),
-        sa.ForeignKeyConstraint(["published_seq"], ["evidence.seq"], name="fk_releases_published_seq"),
-        sa.UniqueConstraint("policy", "dataset", "run_key", name="uq_releases_policy_dataset_run_key"),
+        sa.PrimaryKeyConstraint("release_id", name=op.f("pk_releases")),
+        sa.ForeignKeyConstraint(["published_seq"], ["evidence.seq"], name=op.f("fk_releases_published_seq")),
+        sa.UniqueConstraint("policy", "dataset", "run_key", name=op.f("uq_releases_policy_dataset_run_key")),
         sa.CheckConstraint(
             "state IN ('staged', 'current', 'superseded', 'rolled_back', 'expired', 'discarded')",
-            name="ck_releases_state",
+            name=op.f("ck_releases_state"),
         ),
         sa.CheckConstraint(
             "state IN ('staged', 'discarded') OR"
             " (manifest IS NOT NULL AND manifest_digest IS NOT NULL AND rows_out IS NOT NULL"
             " AND published_at IS NOT NULL AND published_seq IS NOT NULL)",
-            name="ck_releases_published",
+            name=op.f("ck_releases_published"),
         ),
     )
     current = sa.text("state = 'current'")

@@ -1,0 +1,136 @@
+"""The ledger's tables and their migrations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from airflow_veil.privacy.errors import LedgerError
+from airflow_veil.privacy.ledger import migrations, schema
+from airflow_veil.privacy.ledger.database import connect, reading, writing
+from airflow_veil.privacy.ledger.ledger import Ledger
+from airflow_veil.privacy.ledger.tables import VERSION_TABLE, metadata
+
+
+def checks(connection: Connection) -> set[tuple[str, str]]:
+    """The CHECK constraints as the database has them."""
+    found = inspect(connection)
+    return {
+        (str(check["name"]), " ".join(check["sqltext"].split()))
+        for table in metadata.tables
+        for check in found.get_check_constraints(table)
+    }
+
+
+def uniques(connection: Connection) -> set[tuple[object, ...]]:
+    """The indexes as the database has them, with what makes them partial."""
+    return {
+        (index["name"], tuple(index["column_names"]), bool(index["unique"]), where(index))
+        for table in metadata.tables
+        for index in inspect(connection).get_indexes(table)
+    }
+
+
+def where(index: object) -> str:
+    options = index["dialect_options"]  # type: ignore[index]
+    return str(options.get("sqlite_where", options.get("postgresql_where"))).strip("()")
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    """A database without a ledger in it."""
+    return connect(url)
+
+
+class TestMigrations:
+    """The migrations make the tables that the code uses."""
+
+    def test_make_the_tables_of_the_metadata(self, engine: Engine) -> None:
+        """Alembic finds no difference in tables, columns, types, keys and indexes."""
+        schema.upgrade(engine)
+        with reading(engine) as connection:
+            options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+            context = MigrationContext.configure(connection, opts=options)
+
+            assert compare_metadata(context, metadata) == []
+
+    def test_make_the_same_rules(self, engine: Engine) -> None:
+        """Checks and partial indexes, which Alembic does not compare, are those of the metadata too."""
+        schema.upgrade(engine)
+        with reading(engine) as connection:
+            migrated = checks(connection), uniques(connection)
+        with writing(engine) as connection:
+            for name in ("releases", "evidence"):
+                connection.execute(text(f"DROP TABLE {name}"))
+            metadata.create_all(connection)
+        with reading(engine) as connection:
+            assert migrated == (checks(connection), uniques(connection))
+        assert len(migrated[0]) == 3
+        assert ("ix_releases_one_current", ("policy", "dataset", "destination"), True) in {
+            index[:3] for index in migrated[1]
+        }
+
+    def test_end_at_the_version_of_the_code(self) -> None:
+        """`schema.VERSION` is the newest migration, and there is one line of them."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+        assert ScriptDirectory.from_config(config).get_heads() == [schema.VERSION]
+
+    def test_are_numbered_so_that_newer_ones_sort_last(self) -> None:
+        """Older code tells a newer version by comparing texts."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+
+        assert revisions == sorted(revisions, reverse=True)
+        assert all(len(revision) == 4 and revision.isdigit() for revision in revisions)
+
+
+class TestUpgrade:
+    """`schema.upgrade`."""
+
+    def test_is_idempotent(self, url: str) -> None:
+        """Opening again changes nothing and keeps what is there."""
+        with Ledger.open(url) as ledger:
+            ledger.append_evidence("test.made", "here", {}, actor="test")
+        with Ledger.open(url) as ledger:
+            assert len(ledger.evidence()) == 1
+
+    def test_is_all_or_nothing(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A migration that fails half-way leaves no table behind."""
+        migrate = schema._migrate
+
+        def fail(connection: Connection) -> None:
+            migrate(connection)
+            raise RuntimeError
+
+        monkeypatch.setattr(schema, "_migrate", fail)
+
+        with pytest.raises(RuntimeError):
+            schema.upgrade(engine)
+        with reading(engine) as connection:
+            assert inspect(connection).get_table_names() == []
+
+    def test_refuses_a_newer_ledger(self, url: str, engine: Engine) -> None:
+        """Code that is too old keeps its hands off."""
+        schema.upgrade(engine)
+        with writing(engine) as connection:
+            connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+
+        with pytest.raises(LedgerError, match=r"version 9999.*knows 0001.*Fix: upgrade") as caught:
+            Ledger.open(url)
+        assert not caught.value.retryable
+
+    def test_works_in_a_folder_with_a_per_cent_sign(self, tmp_path: Path) -> None:
+        """Neither the ledger's path nor Alembic's format is in the way."""
+        folder = tmp_path / "100% safe"
+        folder.mkdir()
+
+        Ledger.open(folder / "ledger.db").append_evidence("test.made", "here", {}, actor="test")
