@@ -28,23 +28,23 @@ Provider = Literal[
     "street_address",
     "city",
     "postcode",
-    "state",
     "country",
     "company",
     "job",
-    "sentence",
+    "text",
 ]
 """What can be invented. All give one line of text."""
 
 # Where Faker's own word is not the safe one: `email` may name a real provider, `safe_email` is example.com,
-# .net or .org, which RFC 2606 keeps free.
-_METHODS = {word: word for word in get_args(Provider)} | {"email": "safe_email"}
+# .net or .org, which RFC 2606 keeps free; `text` has several lines.
+_METHODS = {word: word for word in get_args(Provider)} | {"email": "safe_email", "text": "sentence"}
 
 # A spreadsheet takes a text that begins with one of these for a formula.
 _FORMULA_STARTS = "=+-@\t\r\n "
 
-# Providers with few values, such as states, run out before the pool is full.
+# Providers with few values, such as countries, run out before the pool is full.
 _DRAWS_PER_VALUE = 3
+_LEAST_POOL = 10
 
 _DEFAULT_LOCALE = "en_US"
 
@@ -133,20 +133,27 @@ def _pool(provider: str, locale: str, size: int, seed: bytes) -> pa.StringArray:
     """At most `size` different inventions, in an order that the seed decides.
 
     They are one line each, and no spreadsheet takes them for a formula.
+
+    Raises:
+        TransformError: The locale cannot invent this, or next to nothing of it.
     """
     from faker import Faker
 
     # Names as rare as they come use up the pool more evenly, and are found five times as fast.
     faker = Faker(locale, use_weighting=False)
     faker.seed_instance(int.from_bytes(seed))
-    draw = getattr(faker, _METHODS[provider], str)  # not every country has states
     found: dict[str, None] = {}
-    for _ in range(size * _DRAWS_PER_VALUE):
-        found[" ".join(str(draw()).split()).lstrip(_FORMULA_STARTS)] = None
-        if len(found) == size:
-            break
+    try:
+        draw = getattr(faker, _METHODS[provider])
+        for _ in range(size * _DRAWS_PER_VALUE):
+            found[" ".join(draw().split()).lstrip(_FORMULA_STARTS)] = None
+            if len(found) == size:
+                break
+    except (AttributeError, AssertionError):
+        # Some locales lack a provider, and some have lists that cannot be drawn from.
+        found.clear()
     found.pop("", None)
-    if not found:
-        msg = f"Faker's locale {locale} invents no {provider}"
-        raise TransformError(msg, fix="choose another locale")
+    if len(found) < _LEAST_POOL:
+        msg = f"Faker's locale {locale} has {len(found)} different inventions for {provider}"
+        raise TransformError(msg, expected=f"at least {_LEAST_POOL}", fix="choose another locale")
     return pa.array(found, pa.string())

@@ -20,7 +20,7 @@ from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
 
 Floats = NDArray[np.float64]
 
-# Beyond it a float64 cannot hold every whole number.
+# From here on a float64 cannot hold every whole number.
 _EXACT = float(1 << 53)
 
 # Half a unit of Laplace noise leaves one whole number in three unchanged.
@@ -181,10 +181,10 @@ def _messages(exact: Floats, names: pa.StringArray | None) -> pa.BinaryArray:
 def _exact(column: pa.Array, where: str) -> Floats:
     """The numbers as float64, NaN where null."""
     exact: Floats = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    limit = _EXACT if pa.types.is_integer(column.type) else np.finfo(np.float64).max
-    wrong = int(np.count_nonzero(np.abs(exact) > limit))
+    limit = _EXACT if pa.types.is_integer(column.type) else np.inf
+    wrong = int(np.count_nonzero(np.abs(exact) >= limit))
     if wrong:
-        msg = f"{wrong} of {len(column)} values are infinite, or integers beyond 2^53"
+        msg = f"{wrong} of {len(column)} values are infinite, or integers of 2^53 and more"
         raise TransformError(
             msg,
             where=where,

@@ -27,6 +27,7 @@ class Sample(RowFilter):
     """
 
     word: ClassVar[str] = "sample"
+    keyed: ClassVar[bool] = True
 
     fraction: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
     """The share of the subjects that leaves, above 0 and at most 1."""
