@@ -68,8 +68,8 @@ class Ledger:
         Returns:
             The run's release; go on with its `release_id`, which a run that began before may have given. If
             it is `current` or `superseded`, it was published and stays as it is: there is nothing to do.
-            Otherwise it is `staged`, with what `record` says, even if it was discarded, rolled back or
-            expired before.
+            If it is staged already, by the same policy and plan, it is returned with its draft. Otherwise it
+            is staged anew as `record` says, even if it was discarded, rolled back or expired before.
 
         Raises:
             ReleaseError: The run was begun for another destination, or the release's id is another run's.

@@ -30,12 +30,18 @@ from airflow_veil.privacy.ledger.tables import releases
 
 def begin(connection: Connection, record: ReleaseRecord, *, actor: str) -> ReleaseRecord:
     """The release of a run. See `Ledger.begin_release`."""
+    if record.state is not ReleaseState.STAGED:
+        raise ReleaseError("a release begins as staged", where=record.where)
     row = releases.c
     same_run = and_(row.policy == record.policy, row.dataset == record.dataset, row.run_key == record.run_key)
     found = _select(connection, same_run)
-    if not found:
-        return _insert(connection, record)
-    existing = found[0]
+    return _begin_again(connection, found[0], record, actor) if found else _insert(connection, record)
+
+
+def _begin_again(
+    connection: Connection, existing: ReleaseRecord, record: ReleaseRecord, actor: str
+) -> ReleaseRecord:
+    """The run's release as it is, if it goes on from there; otherwise staged anew."""
     if existing.destination != record.destination:
         raise ReleaseError(
             "the run was begun for another destination",
@@ -46,14 +52,15 @@ def begin(connection: Connection, record: ReleaseRecord, *, actor: str) -> Relea
         return existing
     if existing.state is not ReleaseState.STAGED:
         _record(connection, "release.begun_again", existing, {"was": existing.state}, actor)
+    elif (existing.policy_digest, existing.plan_digest) == (record.policy_digest, record.plan_digest):
+        # The same run twice at once: what the other has drafted stays.
+        return existing
     return _store(connection, replace(record, release_id=existing.release_id))
 
 
 def _insert(connection: Connection, record: ReleaseRecord) -> ReleaseRecord:
     if _select(connection, releases.c.release_id == record.release_id):
         raise ReleaseError("the release's id is taken by another run", where=record.where)
-    if record.state is not ReleaseState.STAGED:
-        raise ReleaseError("a release begins as staged", where=record.where)
     connection.execute(insert(releases), _row(record))
     return record
 

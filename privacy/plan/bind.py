@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
+from airflow_veil.privacy.plan.stage import RESERVED
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.models import Column, Dataset, Policy
 from airflow_veil.privacy.policy.types import same_type
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One difference between a source and the policy; `column` is None where it concerns the whole table."""
+
+    column: str | None
+    message: str
 
 
 def bind(
@@ -39,13 +48,11 @@ def bind(
             treatment cannot take its column's type, or a column is new and the policy says `on_new_column: fail`.
     """
     data = _dataset(loaded.policy, dataset)
-    problems = _problems(data, schema, previous or {})
+    problems = [*mismatches(data, schema, previous=previous), *_unnamed_reads(data)]
     unnamed = tuple(name for name in schema.names if name not in data.columns)
-    if unnamed and data.on_new_column == "fail":
-        problems.append(f"the source has columns that the policy does not name: {', '.join(unnamed)}")
     if problems:
         raise SchemaError(
-            "; ".join(problems),
+            "; ".join(problem.message for problem in problems),
             where=f"{loaded.path.name}, data set {dataset}",
             expected="the columns and types that the policy names",
             fix="bring the policy or the source in line, and look at the change before releasing it",
@@ -53,7 +60,9 @@ def bind(
     subject = data.subject.column if data.subject else None
     root = subject_root(loaded.policy, dataset)
     columns = tuple(
-        _planned(data.columns[field.name], field, dataset, subject, root) for field in schema if field.name in data.columns
+        _planned(data.columns[field.name], field, dataset, subject, root)
+        for field in schema
+        if field.name in data.columns
     )
     if key_version is not None:
         columns = tuple(_with_version(column, key_version) for column in columns)
@@ -87,11 +96,18 @@ def subject_root(policy: Policy, dataset: str) -> str:
         if subject.references is None:
             return f"{dataset}.{subject.column}"
         if subject.references in seen:
-            raise SchemaError("subject references run in a circle", where=dataset, fix="let one data set be the root")
+            raise SchemaError(
+                "subject references run in a circle", where=dataset, fix="let one data set be the root"
+            )
         seen.append(subject.references)
+        here = dataset
         dataset, _, column = subject.references.partition(".")
-        if dataset not in policy.datasets or policy.datasets[dataset].subject is None:
-            return subject.references
+        if dataset not in policy.datasets:
+            raise SchemaError(
+                f"the subject refers to {subject.references}, and the policy has no data set {dataset}",
+                where=f"data set {here}",
+                expected=f"one of {', '.join(policy.datasets)}",
+            )
         target = policy.datasets[dataset].subject
         if target is None or target.column != column:
             return subject.references
@@ -104,27 +120,54 @@ def _dataset(policy: Policy, name: str) -> Dataset:
     return policy.datasets[name]
 
 
-def _problems(data: Dataset, schema: pa.Schema, previous: dict[str, str]) -> list[str]:
-    """What does not fit, in the order of the policy."""
+def mismatches(data: Dataset, schema: pa.Schema, *, previous: dict[str, str] | None = None) -> list[Mismatch]:
+    """Everything in which a source's schema differs from what the policy says of it, in the policy's order."""
     doubled = sorted({name for name in schema.names if schema.names.count(name) > 1})
-    problems = [f"the source has more than one column named {name}" for name in doubled]
+    problems = [Mismatch(None, f"the source has more than one column named {name}") for name in doubled]
+    problems += [
+        Mismatch(
+            None, f"the source's column {name} begins with `{RESERVED}`, which is kept for staged tables"
+        )
+        for name in schema.names
+        if name.startswith(RESERVED)
+    ]
     for name, column in data.columns.items():
         if name not in schema.names:
-            problems.append(f"column {name} is not in the source")
+            problems.append(Mismatch(name, f"column {name} is not in the source"))
         elif name not in doubled:
-            problems += _type_problems(name, column, schema.field(name).type, previous.get(name))
+            message = _type_problem(name, column, schema.field(name).type, (previous or {}).get(name))
+            problems += [Mismatch(name, message)] if message else []
+    unnamed = [name for name in schema.names if name not in data.columns]
+    if unnamed and data.on_new_column == "fail":
+        problems.append(
+            Mismatch(None, f"the source has columns that the policy does not name: {', '.join(unnamed)}")
+        )
     return problems
 
 
-def _type_problems(name: str, column: Column, delivered: pa.DataType, previous: str | None) -> list[str]:
+def _unnamed_reads(data: Dataset) -> list[Mismatch]:
+    """What is read must be named, so that someone decided what it is; `check` tells line and column."""
+    subject = data.subject.column if data.subject else None
+    readers = [(column.transform.word, column.transform.inputs(subject)) for column in data.columns.values()]
+    readers += [(row.word, row.inputs(subject)) for row in (data.where, data.sample) if row is not None]
+    readers += [("subject", (subject,))] if subject else []
+    return [
+        Mismatch(None, f"`{word}` reads {name}, which the policy does not name")
+        for word, names in readers
+        for name in names
+        if name not in data.columns
+    ]
+
+
+def _type_problem(name: str, column: Column, delivered: pa.DataType, previous: str | None) -> str:
     declared = column.arrow_type
     if declared is not None and not same_type(declared, delivered):
-        return [f"column {name} is {delivered}, the policy declares {column.type}"]
+        return f"column {name} is {delivered}, the policy declares {column.type}"
     if previous is not None and declared is None and previous != str(delivered):
-        return [f"column {name} is {delivered}, at the last release it was {previous}"]
+        return f"column {name} is {delivered}, at the last release it was {previous}"
     if not column.transform.accepts(delivered):
-        return [f"column {name} is {delivered}, which `{column.transform.word}` cannot take"]
-    return []
+        return f"column {name} is {delivered}, which `{column.transform.word}` cannot take"
+    return ""
 
 
 def _planned(column: Column, field: pa.Field, dataset: str, subject: str | None, root: str) -> PlannedColumn:

@@ -57,7 +57,9 @@ class PlannedColumn:
     @property
     def treatment(self) -> dict[str, Any]:
         """The treatment as the policy could have written it: `{word: parameters}`, defaults left out."""
-        return {self.transform.word: self.transform.model_dump(mode="json", exclude_defaults=True, by_alias=True)}
+        return {
+            self.transform.word: self.transform.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +109,18 @@ class Plan:
         return pa.schema([pa.field(column.name, column.source_type) for column in self.columns])
 
     @property
+    def needs_keys(self) -> bool:
+        """Whether a treatment or a row filter needs the key ring."""
+        return any(c.key_domain is not None for c in self.columns) or any(
+            row.keyed for row in self.row_filters
+        )
+
+    @property
     def key_versions(self) -> tuple[int, ...]:
         """The key versions that new values are made with."""
-        return tuple(sorted({column.key_version for column in self.columns if column.key_version is not None}))
+        return tuple(
+            sorted({column.key_version for column in self.columns if column.key_version is not None})
+        )
 
     def column(self, name: str) -> PlannedColumn:
         """The named column.
@@ -117,7 +128,10 @@ class Plan:
         Raises:
             KeyError: The policy does not name it.
         """
-        return next(column for column in self.columns if column.name == name)
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
 
     def binding(self, column: PlannedColumn, keys: Keys | None) -> Binding:
         """Where a column's treatment stands, for `Transform.prepare`."""

@@ -104,7 +104,12 @@ def _document(path: Path, raw: bytes) -> source_map.Document:
 
 def _duplicate(path: Path, document: source_map.Document, duplicate: source_map.Duplicate) -> Finding:
     finding = _finding(
-        path, document, duplicate.path, "duplicate", "this word stands twice in the same place", "keep one of them"
+        path,
+        document,
+        duplicate.path,
+        "duplicate",
+        "this word stands twice in the same place",
+        "keep one of them",
     )
     return Finding(**{**finding.as_dict(), "line": duplicate.mark.line, "column": duplicate.mark.column})  # type: ignore[arg-type]
 
@@ -138,13 +143,21 @@ def _from_pydantic(path: Path, document: source_map.Document, error: Any) -> Fin
         known = _known_words(error["loc"][:-1])
         word = str(error["loc"][-1])
         near = difflib.get_close_matches(word, known, n=1)
-        hint = f"write `{near[0]}`" if near else f"use one of {', '.join(sorted(known))}" if known else "remove it"
+        hint = (
+            f"write `{near[0]}`"
+            if near
+            else f"use one of {', '.join(sorted(known))}"
+            if known
+            else "remove it"
+        )
         return _finding(path, document, place, "unknown-word", f"`{word}` is not a word of the policy", hint)
     if kind == "missing":
         word = str(error["loc"][-1])
         return _finding(path, document, place, "missing", f"`{word}` is missing", f"add `{word}:` here")
     rule = kind.replace("_", "-")
-    return _finding(path, document, place, rule, _lower_first(error["msg"]), "see `veil schema` for what fits here")
+    return _finding(
+        path, document, place, rule, _lower_first(error["msg"]), "see `veil schema` for what fits here"
+    )
 
 
 def _lower_first(text: str) -> str:

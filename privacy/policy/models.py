@@ -22,8 +22,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.policy.treatment import Treatment
+from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.transforms.base import Transform
 from airflow_veil.privacy.transforms.sample import Sample
 from airflow_veil.privacy.transforms.where import Where
@@ -31,7 +31,7 @@ from airflow_veil.privacy.transforms.where import Where
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 """A name that is safe in a path, a URI, a task id and a table name."""
 
-Period = Annotated[str, StringConstraints(pattern=r"^P(?=\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$")]
+Period = Annotated[str, StringConstraints(pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$", min_length=3)]
 """A calendar period of ISO 8601: P30D, P1M, P3Y."""
 
 
@@ -54,7 +54,9 @@ class ColumnClass(StrEnum):
 def _known_type(name: str) -> str:
     if name not in TYPES:
         raise PydanticCustomError(
-            "unknown_type", "unknown column type {name}, known are {known}", {"name": name, "known": ", ".join(TYPES)}
+            "unknown_type",
+            "unknown column type {name}, known are {known}",
+            {"name": name, "known": ", ".join(TYPES)},
         )
     return name
 
@@ -136,7 +138,8 @@ class Subject(Model):
     def _column_or_none(self) -> Subject:
         if (self.column is None) == (self.none is None):
             raise PydanticCustomError(
-                "subject", "a subject is either a column, or `none:` with the reason why the rows are nobody's"
+                "subject",
+                "a subject is either a column, or `none:` with the reason why the rows are nobody's",
             )
         return self
 

@@ -88,7 +88,7 @@ def _plain(node: yaml.Node, path: Path, loader: _Loader, document: Document) -> 
         return _mapping(node, path, loader, document)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(child, (*path, index), loader, document) for index, child in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node, deep=True)
 
 
 def _mapping(node: yaml.MappingNode, path: Path, loader: _Loader, document: Document) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class _OneOf(BaseModel):
     @property
     def transform(self) -> Transform:
         """The one treatment that was named."""
-        return next(value for word in type(self).model_fields if (value := getattr(self, word)) is not None)
+        named = (getattr(self, word) for word in type(self).model_fields)
+        return next(transform for transform in named if isinstance(transform, Transform))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -45,11 +46,12 @@ class _OneOf(BaseModel):
         for word, schema in words.items():
             # A word is written with its parameters, never as null.
             words[word] = next(option for option in schema["anyOf"] if option.get("type") != "null")
-        bare = [word for word, transform in TRANSFORMS.items() if not _required(transform)]
+        bare: list[str | None] = [word for word, transform in TRANSFORMS.items() if not _required(transform)]
         return {
             "title": "Treatment",
             "anyOf": [
-                {"enum": bare},
+                # YAML reads the bare word `null` as no value at all; `source_map` takes it for the word it is.
+                {"enum": [*bare, None]},
                 {
                     "type": "object",
                     "properties": words,

@@ -29,9 +29,11 @@ TYPES: dict[str, pa.DataType] = {
 
 
 def same_type(declared: pa.DataType, delivered: pa.DataType) -> bool:
-    """Whether a source delivers what was declared; the offset width of text and bytes, and dictionary encoding,
-    are storage, not type."""
-    return _logical(declared).equals(_logical(delivered))
+    """Whether a source delivers what was declared.
+
+    The offset width of text and bytes, and dictionary encoding, are storage, not type.
+    """
+    return bool(_logical(declared).equals(_logical(delivered)))
 
 
 def _logical(source: pa.DataType) -> pa.DataType:

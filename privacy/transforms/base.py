@@ -117,8 +117,8 @@ class Transform(BaseModel):
     """The word in YAML, the file and the docs."""
     step: ClassVar[Step]
     """The step of the release that runs it."""
-    key_purpose: ClassVar[str | None] = None
-    """The purpose of the subkeys it derives; None for a transform without a key."""
+    needs_subject: ClassVar[bool] = False
+    """Whether it works per person, so that the data set must name its subject."""
 
     @property
     @abstractmethod
@@ -144,6 +144,21 @@ class Transform(BaseModel):
         """
         return None
 
+    def reverse(self, values: pa.Array, binding: Binding) -> pa.Array:
+        """Turn treated values back into what they stand for; only where `properties.reversible` says so.
+
+        Args:
+            values: A column as released; nulls stay null.
+            binding: The binding that the column was treated with.
+
+        Raises:
+            TransformError: The treatment cannot be turned back, or a value was not made by it.
+            KeyRingError: The key version is destroyed.
+        """
+        from airflow_veil.privacy.errors import TransformError
+
+        raise TransformError(f"`{self.word}` cannot be turned back", where=binding.where)
+
     @abstractmethod
     def prepare(self, binding: Binding) -> Kernel:
         """Derive keys and tables once, and return the kernel for batches of this column.
@@ -160,6 +175,9 @@ class RowFilter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     word: ClassVar[str]
+    """The word in YAML, the file and the docs."""
+    keyed: ClassVar[bool] = False
+    """Whether it needs the key ring."""
 
     @abstractmethod
     def inputs(self, subject: str | None) -> tuple[str, ...]:

@@ -1,0 +1,43 @@
+# The two commands: `make demo` and `make test`. Everything lives in .venv; nothing outside this folder is touched.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test lint types bench docs clean
+help:            ## Tell what there is
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(PIP) install -c constraints.txt -e '.[postgres,test,lint]'
+	@touch $@
+
+demo: $(VENV)/.base   ## Install, then run the nightly release of a generated shop through Airflow
+	$(BIN)/veil demo run
+
+test: $(VENV)/.test   ## Install what the tests need, and run them all
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test   ## Style and layering
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test  ## Types
+	$(BIN)/mypy
+
+bench: $(VENV)/.test  ## Measure, print a table, write benchmarks/results/latest.json
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.base   ## Write the generated pages anew
+	$(BIN)/veil schema > configs/policy.schema.json
+	$(BIN)/python -m airflow_veil.privacy.transforms.reference > docs/transforms.md
+
+clean:           ## Remove the environment and everything made
+	rm -rf $(VENV) build dist *.egg-info demo

@@ -1,0 +1,106 @@
+"""The fused release of twelve columns, Parquet to Parquet, against a plain copy of the same columns.
+
+Both read with the suite's Parquet source and write with its Parquet writer, one after the other in this process,
+in turns, so that a busy machine slows both; a figure is the best of its turns.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+from benchmarks import people
+from benchmarks.figure import Figure, figure
+
+from airflow_veil.privacy.engine import local
+from airflow_veil.privacy.keys.ring import KeyRing
+from airflow_veil.privacy.plan.bind import bind
+from airflow_veil.privacy.plan.stage import Stage, fused
+from airflow_veil.privacy.policy.load import load
+from airflow_veil.privacy.storage.parquet import ParquetSource, ParquetWriter
+
+ROWS = 1_000_000
+TURNS = 7
+FLOOR, AIM = 2.0, 1.3
+
+
+def run() -> list[Figure]:
+    """Measure both; takes some tens of seconds."""
+    with TemporaryDirectory(prefix="veil-bench-") as folder, two_cores():
+        source, stage, keys = prepared(Path(folder), ROWS)
+        ways: dict[str, Callable[[Path], None]] = {
+            "defaults": lambda out: copy_plainly(source.path, out),
+            "copy": lambda out: copy(source, out),
+            "release": lambda out: release(stage, source, out, keys),
+        }
+        best = {name: float("inf") for name in ways}
+        for turn in range(TURNS):
+            for name, way in ways.items():
+                best[name] = min(best[name], timed(way, Path(folder, f"{name}-{turn}")))
+    size = f"{ROWS / 1e6:g} M rows, 12 columns"
+    return [
+        figure(f"Plain copy, pyarrow's defaults, {size}", best["defaults"], "s"),
+        figure(f"Plain copy, our reader and writer, {size}", best["copy"], "s"),
+        figure(f"Fused release, {size}", best["release"], "s"),
+        figure("Fused release / plain copy", best["release"] / best["copy"], "x", floor=FLOOR, aim=AIM),
+    ]
+
+
+def prepared(folder: Path, rows: int) -> tuple[ParquetSource, Stage, KeyRing]:
+    """The table, the stage that a policy file makes of it, and a key ring."""
+    policy = folder / "benchmark.yaml"
+    policy.write_text(people.POLICY)
+    people.write(folder / "people.parquet", rows)
+    source, keys = ParquetSource(folder / "people.parquet"), KeyRing.generate()
+    plan = bind(load(policy), "people", source.schema(), key_version=keys.current)
+    return source, fused(plan), keys
+
+
+def release(stage: Stage, source: ParquetSource, out: Path, keys: KeyRing) -> None:
+    """The release, as `veil run` does it."""
+    with ParquetWriter(out, stage.output_schema) as writer:
+        local.run(stage, source, writer, keys=keys)
+
+
+def copy(source: ParquetSource, out: Path) -> None:
+    """The same columns through the same reader and writer, untreated."""
+    with ParquetWriter(out, source.schema()) as writer:
+        for batch in source.batches(source.schema().names, batch_rows=local.BATCH_ROWS):
+            writer.write(batch)
+
+
+def copy_plainly(path: Path, out: Path) -> None:
+    """What a script without the suite would do."""
+    with (
+        pq.ParquetFile(path) as reader,
+        pq.ParquetWriter(out / "copy.parquet", reader.schema_arrow) as writer,
+    ):
+        for batch in reader.iter_batches(local.BATCH_ROWS):
+            writer.write_batch(batch)
+
+
+def timed(way: Callable[[Path], None], out: Path) -> float:
+    """Seconds that one way takes to write a new folder."""
+    out.mkdir()
+    begin = time.perf_counter()
+    way(out)
+    seconds = time.perf_counter() - begin
+    for file in out.iterdir():
+        file.unlink()
+    return seconds
+
+
+@contextmanager
+def two_cores() -> Iterator[None]:
+    """Keep this process on two cores: the size of machine that the limit is for."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(sorted(cores)[:2]))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)

@@ -1,0 +1,63 @@
+"""The ledger behind an Airflow connection of type `veil_ledger`, or the installation's own SQLite file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from airflow_veil.hooks import connection, settings
+from airflow_veil.privacy.errors import VeilError
+
+if TYPE_CHECKING:
+    from airflow_veil.privacy.ledger.ledger import Ledger
+
+
+class LedgerHook(BaseHook):
+    """Opens the ledger: the database of record for releases and evidence, apart from Airflow's own.
+
+    Without a connection of that id the ledger is where `VEIL_LEDGER` or `[veil] home` says: SQLite by default.
+
+    Args:
+        ledger_conn_id: The id of a connection of type `veil_ledger` (PostgreSQL).
+    """
+
+    conn_name_attr = "ledger_conn_id"
+    default_conn_name = "veil_ledger"
+    conn_type = "veil_ledger"
+    hook_name = "Veil ledger"
+
+    def __init__(self, ledger_conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ledger_conn_id = ledger_conn_id
+
+    def get_conn(self) -> Ledger:
+        """Open the ledger, bringing its schema up to date.
+
+        Raises:
+            MissingConnectionError: A connection is named and missing.
+            LedgerError: The database cannot be used.
+        """
+        from airflow_veil.privacy.ledger.ledger import Ledger
+
+        return Ledger.open(self._url())
+
+    def _url(self) -> str:
+        if self.ledger_conn_id is None:
+            return settings.settings().ledger
+        from sqlalchemy import URL
+
+        found = connection.fetch(self.ledger_conn_id, types=(self.conn_type, "postgres"))
+        url = URL.create(
+            "postgresql+psycopg", found.login, found.password, found.host, found.port, found.schema or None
+        )
+        return url.render_as_string(hide_password=False)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Open the ledger; what the connection form's test button runs."""
+        try:
+            with self.get_conn() as ledger:
+                count = len(ledger.list())
+        except VeilError as error:
+            return False, str(error)
+        return True, f"Ledger with {count} releases"

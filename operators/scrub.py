@@ -1,0 +1,42 @@
+"""`ScrubStagingOperator`: removes staged personal data, also after a failure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_veil.operators.base import VeilOperator
+from airflow_veil.operators.interval import interval_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_veil.privacy.release.workspace import Workspace
+
+
+class ScrubStagingOperator(VeilOperator):
+    """Remove what this run staged and did not publish, and what killed runs left behind.
+
+    Made for a teardown: `scrub.as_teardown(setups=first)`. A worker that is killed for good takes its teardown with it;
+    the sweep of the next run finds what it left.
+
+    Args:
+        orphans_after: Staging of other runs is an orphan when it is older than this and nobody holds it.
+    """
+
+    def __init__(self, *, orphans_after: timedelta = timedelta(days=1), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.orphans_after = orphans_after
+
+    def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
+        """Scrub; hands on how many staged folders and tables went."""
+        from airflow_veil.privacy.release import service
+
+        scrubbed = service.scrub(
+            workspace,
+            self.dataset,
+            interval_of(context),
+            orphans_after=self.orphans_after.total_seconds(),
+        )
+        self.log.info("Removed %d staged outputs of this run and %d orphans", scrubbed.own, scrubbed.orphans)
+        return {"own": scrubbed.own, "orphans": scrubbed.orphans}

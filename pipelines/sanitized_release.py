@@ -1,0 +1,151 @@
+"""The nightly sanitized release: a DAG, or a task group a data set, made of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Asset, TaskGroup, chain
+
+from airflow_veil.hooks.settings import settings
+from airflow_veil.operators.base import VeilOperator
+from airflow_veil.operators.generalize import GeneralizeOperator
+from airflow_veil.operators.mask import MaskOperator
+from airflow_veil.operators.minimize import MinimizeOperator
+from airflow_veil.operators.publish import PublishReleaseOperator
+from airflow_veil.operators.sanitize import SanitizeOperator
+from airflow_veil.operators.scrub import ScrubStagingOperator
+from airflow_veil.operators.tokenize import TokenizeOperator
+from airflow_veil.operators.validate import ValidateOperator
+from airflow_veil.privacy.errors import ReleaseError
+from airflow_veil.privacy.policy.load import LoadedPolicy
+from airflow_veil.privacy.release.workspace import checked, release_uri
+
+EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+
+
+def sanitized_release_dag(
+    policy: str | Path,
+    *,
+    dag_id: str | None = None,
+    source: Mapping[str, str] | None = None,
+    destination: str | None = None,
+    ledger_conn_id: str | None = None,
+    **dag_arguments: Any,
+) -> DAG:
+    """Make the DAG of a policy: for each data set a group of tasks, all groups in parallel.
+
+    Args:
+        policy: Path of the policy file.
+        dag_id: The DAG's id; `veil_<policy name>` if None.
+        source: URIs to read instead of the policy's sources, by data set.
+        destination: URI to release to instead of the policy's.
+        ledger_conn_id: Connection of the ledger; the installation's own if None.
+        dag_arguments: Whatever else `airflow.sdk.DAG` takes; goes before what the policy says.
+
+    Returns:
+        The DAG. Each published data set is an Asset, `release_asset(policy, data set)`, to schedule on.
+
+    Raises:
+        PolicyError: The policy does not check; Airflow shows it as an import error of the DAG file.
+        ReleaseError: The policy names no destination.
+    """
+    loaded = checked(policy)
+    arguments = {
+        "dag_id": dag_id or f"veil_{loaded.policy.name}",
+        "schedule": loaded.policy.release.schedule if loaded.policy.release else None,
+        "start_date": EPOCH,
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": ["veil", loaded.policy.name],
+        "description": loaded.policy.description or f"Sanitized release of {loaded.policy.name}",
+        "default_args": {"retries": 2, "retry_delay": timedelta(minutes=5), "owner": loaded.policy.owner},
+        **dag_arguments,
+    }
+    with DAG(**arguments) as dag:  # noqa: AIR002 - the schedule is among the arguments
+        for dataset in loaded.policy.datasets:
+            sanitized_release_group(
+                policy,
+                dataset,
+                source=(source or {}).get(dataset),
+                destination=destination,
+                ledger_conn_id=ledger_conn_id,
+            )
+    return dag
+
+
+def sanitized_release_group(
+    policy: str | Path,
+    dataset: str,
+    *,
+    group_id: str | None = None,
+    source: str | None = None,
+    destination: str | None = None,
+    ledger_conn_id: str | None = None,
+) -> TaskGroup:
+    """Make the tasks of one data set, for a DAG of your own: put other tasks before and after the group.
+
+    Args:
+        policy: Path of the policy file.
+        dataset: The data set.
+        group_id: The group's id; the data set's name if None.
+        source: URI to read instead of the policy's source.
+        destination: URI to release to instead of the policy's.
+        ledger_conn_id: Connection of the ledger.
+
+    Raises:
+        PolicyError: The policy does not check.
+        ReleaseError: The policy names no destination, or not this data set.
+    """
+    loaded = checked(policy)
+    if dataset not in loaded.policy.datasets:
+        raise ReleaseError(f"there is no data set {dataset}", where=str(policy), fix="name one of the policy")
+    common: dict[str, Any] = {
+        "policy": str(policy),
+        "dataset": dataset,
+        "source": source,
+        "destination": destination,
+        "ledger_conn_id": ledger_conn_id,
+    }
+    with TaskGroup(group_id or dataset) as group:
+        staged = _staging_tasks(loaded, common)
+        validate = ValidateOperator(task_id="validate", after=staged[-1].output, **common)
+        publish = PublishReleaseOperator(
+            task_id="publish",
+            after=validate.output,
+            outlets=[release_asset(loaded, dataset, destination=destination)],
+            **common,
+        )
+        scrub = ScrubStagingOperator(task_id="scrub", **common)
+        chain(*staged, validate, publish, scrub.as_teardown(setups=staged[0]))
+    return group
+
+
+def release_asset(
+    policy: LoadedPolicy | str | Path, dataset: str, *, destination: str | None = None
+) -> Asset:
+    """The Asset that stands for the current release of a data set.
+
+    Raises:
+        PolicyError: The policy does not check.
+        ReleaseError: The policy names no destination.
+    """
+    loaded = policy if isinstance(policy, LoadedPolicy) else checked(policy)
+    return Asset(
+        name=f"veil_{loaded.policy.name}_{dataset}",
+        uri=release_uri(loaded, dataset, settings=settings(), destination=destination),
+        group="veil",
+    )
+
+
+def _staging_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:
+    """The tasks up to the staged release: one for all steps, or one a step, as the policy says."""
+    if loaded.policy.release is None or loaded.policy.release.run == "fused":
+        return [SanitizeOperator(task_id="sanitize", **common)]
+    minimize = MinimizeOperator(task_id="minimize", **common)
+    tokenize = TokenizeOperator(task_id="tokenize", after=minimize.output, **common)
+    mask = MaskOperator(task_id="mask", after=tokenize.output, **common)
+    generalize = GeneralizeOperator(task_id="generalize", after=mask.output, **common)
+    return [minimize, tokenize, mask, generalize]

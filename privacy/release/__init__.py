@@ -1,0 +1,1 @@
+"""A release from source to publication: begun, staged, validated, committed, rolled back."""

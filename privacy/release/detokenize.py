@@ -1,0 +1,136 @@
+"""Gives tokens back their values, from file to file, for a reason that is evidence before the first value is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from airflow_veil.privacy.errors import ReleaseError, TransformError
+from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
+from airflow_veil.privacy.release.planning import plan_for
+from airflow_veil.privacy.release.workspace import Workspace
+from airflow_veil.privacy.storage.open import local_path
+from airflow_veil.privacy.storage.parquet import ParquetSource, ParquetWriter
+
+BATCH_ROWS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What was turned back.
+
+    Attributes:
+        rows: Rows of the file.
+        values: Values that are not null, over all columns.
+    """
+
+    rows: int
+    values: int
+
+
+def detokenize(
+    workspace: Workspace,
+    dataset: str,
+    *,
+    input: str,  # noqa: A002 - the word of the command line and the operator
+    output: str,
+    columns: tuple[str, ...],
+    reason: str,
+    actor: str,
+) -> Counts:
+    """Turn reversible columns of a file back, into a new file that only its owner can read.
+
+    Args:
+        workspace: The policy and its systems.
+        dataset: The data set whose treatments made the tokens.
+        input: Parquet file or folder.
+        output: Folder to write; it must not be there yet.
+        columns: The columns to turn back; the others are copied.
+        reason: Why, in at least ten characters.
+        actor: Who.
+
+    Returns:
+        Counts.
+
+    Raises:
+        ReleaseError: There is no reason, or the output exists.
+        TransformError: A column is not reversible, or does not hold tokens of this policy.
+        KeyRingError: A key version was destroyed: its tokens are unreadable for good.
+    """
+    if len(reason.strip()) < 10:
+        raise ReleaseError(
+            "Turning tokens back needs a reason", expected="a sentence of at least ten characters"
+        )
+    plan = plan_for(workspace, dataset)
+    turned = {name: _reversible(plan, name) for name in columns}
+    source = ParquetSource(local_path(input, root=workspace.root))
+    target = local_path(output, root=workspace.root)
+    if target.exists():
+        raise ReleaseError("The output is there already", where=str(target), fix="name a new one")
+    workspace.ledger.append_evidence(
+        "detokenize.begun",
+        f"{plan.policy}/{dataset}",
+        {"columns": list(columns), "reason": reason, "plan_digest": plan.digest},
+        actor=actor,
+    )
+    counts = _turn(workspace, plan, source, target, turned)
+    workspace.ledger.append_evidence(
+        "detokenize.done",
+        f"{plan.policy}/{dataset}",
+        {"columns": list(columns), "rows": counts.rows, "values": counts.values},
+        actor=actor,
+    )
+    return counts
+
+
+def _reversible(plan: Plan, name: str) -> PlannedColumn:
+    column = next((c for c in plan.released if c.name == name), None)
+    if column is None or not column.properties.reversible or column.key_domain is None:
+        raise TransformError(
+            "The column's treatment cannot be turned back",
+            where=f"{plan.dataset}.{name}",
+            expected="a column that leaves with `token: {reversible: true}` or `fpe`",
+            fix="name another column; what was one-way stays one-way",
+        )
+    return column
+
+
+def _turn(
+    workspace: Workspace, plan: Plan, source: ParquetSource, target: Path, turned: dict[str, PlannedColumn]
+) -> Counts:
+    rows = values = 0
+    names = source.schema().names
+    with _owner_only(), ParquetWriter(target, source.schema()) as writer:
+        for batch in source.batches(names, batch_rows=BATCH_ROWS):
+            arrays = [_column(workspace, plan, turned.get(name), batch.column(name)) for name in names]
+            writer.write(pa.RecordBatch.from_arrays(arrays, schema=source.schema()))
+            rows += batch.num_rows
+            values += sum(
+                len(array) - array.null_count
+                for name, array in zip(names, arrays, strict=True)
+                if name in turned
+            )
+        writer.close()
+    return Counts(rows=rows, values=values)
+
+
+def _column(workspace: Workspace, plan: Plan, column: PlannedColumn | None, array: pa.Array) -> pa.Array:
+    if column is None:
+        return array
+    back = column.transform.reverse(array, plan.binding(column, workspace.keys))
+    return back.cast(array.type)
+
+
+@contextmanager
+def _owner_only() -> Iterator[None]:
+    """Files made meanwhile can be read by their owner alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)

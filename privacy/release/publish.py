@@ -1,0 +1,100 @@
+"""Publishes a staged release, and rolls back to an earlier one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_veil.privacy.errors import ReleaseError
+from airflow_veil.privacy.lineage import record as lineage
+from airflow_veil.privacy.lineage.record import LineageRecord
+from airflow_veil.privacy.release import manifest
+from airflow_veil.privacy.release.done import Done
+from airflow_veil.privacy.release.planning import made_by
+from airflow_veil.privacy.release.reference import Reference
+from airflow_veil.privacy.release.workspace import Workspace
+
+
+def publish(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
+    """Commit a staged release with its manifest, and make it the current one.
+
+    Raises:
+        ReleaseError: It is not staged any more, or the policy demands expectations that were not run.
+        StorageError: It cannot be committed; the release before stays current.
+        LedgerError: The ledger cannot be used.
+    """
+    made = made_by(workspace, reference)
+    destination = workspace.destination
+    if not reference.published:
+        release = workspace.ledger.release(reference.release_id)
+        final = manifest.final(release, workspace.loaded, now=datetime.now(UTC))
+        _was_validated(workspace, final, reference)
+        destination.commit(reference.dataset, reference.release_id, manifest=final)
+        workspace.ledger.publish(
+            reference.release_id,
+            final,
+            rows_out=reference.rows_out,
+            expires_at=manifest.expiry(final),
+            actor=actor,
+        )
+    copied = lineage.of_copy(
+        made, destination.identity(reference.dataset), stage="publish", version=reference.release_id
+    )
+    said = "was published before" if reference.published else "is published"
+    return Done(
+        reference=replace(reference, step="publish", published=True),
+        lineage=copied,
+        summary=f"Release {reference.release_id} of {reference.dataset} {said}: {reference.rows_out} rows",
+    )
+
+
+def rollback(workspace: Workspace, dataset: str, *, release_id: str | None, reason: str, actor: str) -> Done:
+    """Make an earlier release current again: first for readers, then in the ledger.
+
+    In this order a kill in between is mended by the same call: until the ledger has it, the same release is meant.
+
+    Args:
+        workspace: The policy and its systems.
+        dataset: The data set.
+        release_id: Which release; the last good one before the current if None.
+        reason: Why.
+        actor: Who.
+
+    Raises:
+        ReleaseError: There is no such release, or its rows are gone.
+    """
+    policy, ledger = workspace.loaded.policy.name, workspace.ledger
+    where = workspace.destination.name
+    target = ledger.rollback_target(policy, dataset, release_id, destination=where)
+    workspace.destination.switch(dataset, target.release_id)
+    target = ledger.rollback(
+        policy, dataset, target.release_id, reason=reason, actor=actor, destination=where
+    )
+    made = LineageRecord.from_dict((target.manifest or {})["lineage"])
+    return Done(
+        reference=Reference(
+            policy=policy,
+            dataset=dataset,
+            release_id=target.release_id,
+            interval=target.run_key.partition("/")[0],
+            plan_digest=target.plan_digest,
+            step="rollback",
+            published=True,
+            rows_out=target.rows_out or 0,
+        ),
+        lineage=lineage.of_copy(
+            made, workspace.destination.identity(dataset), stage="rollback", version=target.release_id
+        ),
+        summary=f"Release {target.release_id} of {dataset} is current again",
+    )
+
+
+def _was_validated(workspace: Workspace, final: dict[str, Any], reference: Reference) -> None:
+    """Nothing is published past its expectations, also by a DAG that forgot the task."""
+    if workspace.loaded.policy.datasets[reference.dataset].expectations and "expectations" not in final:
+        raise ReleaseError(
+            "The policy names expectations, and they were not run",
+            where=f"release {reference.release_id} of {reference.dataset}",
+            fix="put a ValidateOperator before the publication",
+        )

@@ -1,0 +1,35 @@
+"""The life of a release, as tasks and commands call it.
+
+    begin ──► sanitize, or run_step four times ──► validate ──► publish          rollback, scrub
+
+Each function is one task's work. It can be killed anywhere and called again, by a retry or by two workers at once:
+rows are staged apart and committed whole, and the ledger says what was done. Between tasks travel a `Reference` and
+the ledger's draft of the manifest; never rows.
+"""
+
+from __future__ import annotations
+
+from airflow_veil.privacy.release.begin import begin
+from airflow_veil.privacy.release.done import Done
+from airflow_veil.privacy.release.planned import planned_publication, planned_step, planned_validation
+from airflow_veil.privacy.release.planning import plan_for
+from airflow_veil.privacy.release.publish import publish, rollback
+from airflow_veil.privacy.release.scrub import Scrubbed, scrub
+from airflow_veil.privacy.release.treat import run_step, sanitize
+from airflow_veil.privacy.release.validate import validate
+
+__all__ = [
+    "Done",
+    "Scrubbed",
+    "begin",
+    "plan_for",
+    "planned_publication",
+    "planned_step",
+    "planned_validation",
+    "publish",
+    "rollback",
+    "run_step",
+    "sanitize",
+    "scrub",
+    "validate",
+]

@@ -1,0 +1,132 @@
+"""Runs the plan: all of it in one pass, or a step over what the step before has staged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from airflow_veil.privacy.engine import local
+from airflow_veil.privacy.engine.counts import Counts
+from airflow_veil.privacy.errors import ReleaseError, StorageError
+from airflow_veil.privacy.lineage import record as lineage
+from airflow_veil.privacy.lineage.record import LineageRecord
+from airflow_veil.privacy.plan.stage import FUSED, Stage, fused, stage
+from airflow_veil.privacy.release import manifest
+from airflow_veil.privacy.release.done import Done, already
+from airflow_veil.privacy.release.planning import same_plan
+from airflow_veil.privacy.release.reference import Reference
+from airflow_veil.privacy.release.workspace import Workspace
+from airflow_veil.privacy.storage.base import DatasetIdentity, Source, Writer, Written
+from airflow_veil.privacy.transforms.base import Step
+
+Progress = Callable[[int, int], None]
+
+_STEPS = tuple(Step)
+
+
+def sanitize(workspace: Workspace, reference: Reference, *, progress: Progress | None = None) -> Done:
+    """Run the whole plan in one pass, and stage the release beside its destination.
+
+    Raises:
+        TransformError: A column cannot be treated.
+        StorageError: The source or the destination fails, or the source changed while it was read.
+    """
+    if reference.published:
+        return already(reference)
+    source = workspace.source(reference.dataset)
+    whole = fused(same_plan(workspace, reference, source))
+    return _stage_release(workspace, reference, whole, source, progress=progress)
+
+
+def run_step(
+    workspace: Workspace, reference: Reference, step: Step, *, progress: Progress | None = None
+) -> Done:
+    """Run one step over what the step before has staged.
+
+    Raises:
+        ReleaseError: The steps are out of order, or the plan changed since the run began.
+        TransformError: A column cannot be treated.
+        StorageError: A table cannot be read or written.
+    """
+    if reference.published:
+        return already(reference)
+    _in_order(reference, step)
+    source = workspace.source(reference.dataset)
+    part = stage(same_plan(workspace, reference, source), step)
+    if step is not _STEPS[0]:
+        source = workspace.scratch.source(reference.dataset, reference.release_id, reference.step)
+    if step is _STEPS[-1]:
+        return _stage_release(workspace, reference, part, source, progress=progress)
+    writer = workspace.scratch.writer(reference.dataset, reference.release_id, step.value, part.output_schema)
+    target = workspace.scratch.identity(reference.dataset, reference.release_id, step.value)
+    return _run(workspace, reference, part, source, writer, target, progress=progress)
+
+
+def _stage_release(
+    workspace: Workspace, reference: Reference, part: Stage, source: Source, *, progress: Progress | None
+) -> Done:
+    """Run a last stage into a staging place beside the destination."""
+    destination = workspace.destination
+    writer = destination.writer(reference.dataset, reference.release_id, part.output_schema)
+    target = destination.staged_identity(reference.dataset, reference.release_id)
+    return _run(workspace, reference, part, source, writer, target, progress=progress)
+
+
+def _run(
+    workspace: Workspace,
+    reference: Reference,
+    part: Stage,
+    source: Source,
+    writer: Writer,
+    target: DatasetIdentity,
+    *,
+    progress: Progress | None,
+) -> Done:
+    """Run a stage and note what it did in the draft of the manifest."""
+    keys = workspace.keys if part.plan.needs_keys else None
+    reads_source = part.name in (FUSED, _STEPS[0].value)
+    before = manifest.digest_of(source.fingerprint()) if reads_source else ""
+    with writer:
+        counts = local.run(part, source, writer, keys=keys, progress=progress)
+        if reads_source and manifest.digest_of(source.fingerprint()) != before:
+            raise StorageError(
+                "The source changed while it was read",
+                where=part.plan.dataset,
+                fix="run again when nobody writes it",
+            )
+        written = writer.close()
+    handed_on = replace(
+        reference,
+        step=part.name,
+        rows_in=counts.rows_in if reads_source else reference.rows_in,
+        rows_out=counts.rows_out,
+    )
+    made = lineage.of_stage(part, source.identity, target, counts, written)
+    workspace.ledger.draft(reference.release_id, _step_facts(part, counts, written, made))
+    return Done(reference=handed_on, lineage=made, summary=_summary(part, counts))
+
+
+def _step_facts(part: Stage, counts: Counts, written: Written, made: LineageRecord) -> dict[str, Any]:
+    """What a stage adds to the draft; the last one brings the files and the lineage of what is published."""
+    facts: dict[str, Any] = {f"counts_{part.name}": counts.as_dict()}
+    if part.name in (FUSED, _STEPS[-1].value):
+        facts |= {"output": manifest.output_of(written), "lineage": made.as_dict()}
+    return facts
+
+
+def _summary(part: Stage, counts: Counts) -> str:
+    dropped = f"; columns that end here: {', '.join(part.dropped)}" if part.dropped else ""
+    return f"{part.plan.dataset}, {part.name}: {counts.rows_in} rows in, {counts.rows_out} out{dropped}"
+
+
+def _in_order(reference: Reference, step: Step) -> None:
+    """Each step follows the one before it."""
+    expected = "begin" if step is _STEPS[0] else _STEPS[_STEPS.index(step) - 1].value
+    if reference.step != expected:
+        raise ReleaseError(
+            f"The step {step.value} follows {reference.step}",
+            where=reference.dataset,
+            expected=f"it follows {expected}",
+            fix="chain minimize, tokenize, mask, generalize",
+        )

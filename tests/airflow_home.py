@@ -1,0 +1,137 @@
+"""A throw-away Airflow for tests: its own home, metadata database, DAG folder, ledger, keys and lineage."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Run:
+    """What a command did."""
+
+    code: int
+    output: str
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+@dataclass
+class AirflowHome:
+    """One Airflow installation in a folder.
+
+    Attributes:
+        path: The folder: `dags/`, `policies/`, `veil/` and whatever Airflow makes.
+        env: What is set for every command besides the environment of the tests.
+    """
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dags(self) -> Path:
+        return self.path / "dags"
+
+    @property
+    def policies(self) -> Path:
+        return self.path / "policies"
+
+    @property
+    def veil(self) -> Path:
+        return self.path / "veil"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "airflow.db"
+
+    @property
+    def lineage(self) -> Path:
+        return self.veil / "lineage.jsonl"
+
+    def environment(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AIRFLOW", "VEIL_", "OPENLINEAGE"))
+        }
+        return {
+            **kept,
+            "AIRFLOW_HOME": str(self.path),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+            "AIRFLOW__VEIL__POLICIES": str(self.policies),
+            "VEIL_HOME": str(self.veil),
+            "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}",
+            **self.env,
+        }
+
+    def run(self, *command: str, timeout: int = 300, **env: str) -> Run:
+        """Run a command in this installation; its standard output and error together."""
+        done = subprocess.run(
+            [*command],
+            env={**self.environment(), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.path,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def test_dag(self, dag_id: str, logical_date: str | None = None, **env: str) -> Run:
+        """Run a DAG through Airflow, task after task, as `airflow dags test` does."""
+        date = [logical_date] if logical_date else []
+        return self.run("airflow", "dags", "test", dag_id, *date, **env)
+
+    def states(self, dag_id: str) -> dict[str, str]:
+        """The state of each task of a DAG's newest run."""
+        with sqlite3.connect(self.database) as database:
+            rows = database.execute(
+                "select task_id, state from task_instance where dag_id = ? and run_id = "
+                "(select run_id from dag_run where dag_id = ? order by id desc limit 1)",
+                (dag_id, dag_id),
+            ).fetchall()
+        return dict(rows)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The lineage events so far."""
+        return (
+            [json.loads(line) for line in self.lineage.read_text().splitlines()]
+            if self.lineage.exists()
+            else []
+        )
+
+
+def make_home(template: Path, path: Path, **env: str) -> AirflowHome:
+    """A fresh installation; the migrated metadata database is copied from a template, which is made once."""
+    home = AirflowHome(path, env)
+    for folder in (home.dags, home.policies, home.veil):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not template.exists():
+        done = home.run("airflow", "db", "migrate")
+        assert done.ok, done.output[-3000:]
+        shutil.copyfile(home.database, template)
+    else:
+        shutil.copyfile(template, home.database)
+    keys = home.run("veil", "keys", "init")
+    assert keys.ok, keys.output
+    return home
+
+
+def failed_tasks(output: str) -> list[str]:
+    """The tasks that a `dags test` run reports as failed."""
+    return re.findall(r"Task failed; task_id=(\S+)", output)
