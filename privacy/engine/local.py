@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 Treated = tuple[pa.RecordBatch, Counts]
 
-BATCH_ROWS = 1 << 17
+BATCH_ROWS = 1 << 16
 """Rows a batch: so many that the Python around a batch costs nothing, so few that some fit anywhere."""
 
 

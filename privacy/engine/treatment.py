@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -118,13 +120,13 @@ def _input_types(stage: Stage, names: tuple[str, ...]) -> dict[str, pa.DataType]
 
 
 def _guarded(call: Callable[[], A], *, where: str) -> A:
-    """Run a kernel; what it raises unexpectedly may quote a value, so only its class name goes on."""
+    """Run a kernel; what it raises unexpectedly may quote a value, so only its class and trail go on."""
     try:
         return call()
     except (VeilError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not carry a value further
-        failure = type(error).__name__
+        failure = f"{type(error).__name__} ({_trail(error)})"
     # Raised out here so that not even `__context__` holds the original.
     raise TransformError(
         f"the treatment failed with {failure}",
@@ -132,6 +134,13 @@ def _guarded(call: Callable[[], A], *, where: str) -> A:
         expected="values that the treatment can take",
         fix="look at the column's values; if they are right, report this as a bug",
     )
+
+
+def _trail(error: Exception) -> str:
+    """The Python files and lines that an error came through, the kernel's first: all of a trace but the values."""
+    _guard, _call, *frames = traceback.walk_tb(error.__traceback__)
+    places = [(Path(frame.f_code.co_filename), line) for frame, line in frames]
+    return ", ".join(f"{path.name}:{line}" for path, line in places if path.suffix == ".py")
 
 
 def _check(array: pa.Array, expected: pa.DataType, rows: int, *, where: str) -> None:

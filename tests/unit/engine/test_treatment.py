@@ -159,7 +159,9 @@ class TestKernelErrors:
         """The column and the kind of the error are told; the value in its text is not, nowhere."""
         table = pa.table({"id": [1], "name": [SENTINEL]})
 
-        with pytest.raises(TransformError, match=r"people\.name: the treatment failed with \w+") as caught:
+        with pytest.raises(
+            TransformError, match=r"people\.name: the treatment failed with \w+ \(test_treatment\.py:\d+"
+        ) as caught:
             _broken(kit, table, function)(_batch(table))
 
         assert caught.value.__cause__ is None
