@@ -1,9 +1,9 @@
 """What a source, a writer and a destination are; everything that moves rows is written against these.
 
-    Source ──batches──► engine ──write──► Writer ──close──► Staged ──commit──► release, current
+    Source ──batches──► engine ──write──► Writer ──close──► staged ──commit──► release
 
-A destination holds, for each data set, any number of immutable releases, one of which is current. A release is
-staged where no reader looks, and becomes visible whole or not at all.
+A destination holds, for each data set, any number of immutable releases, one of which is current. A
+release is staged where no reader looks, and becomes visible whole or not at all.
 """
 
 from __future__ import annotations
@@ -64,21 +64,6 @@ class Written:
     guarded: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A place where one attempt writes one release; plain data, so that it can go from task to task.
-
-    Attributes:
-        dataset: Name of the data set.
-        release_id: The release it is to become.
-        token: Random; two attempts at the same release never write to the same place.
-    """
-
-    dataset: str
-    release_id: str
-    token: str
-
-
 @runtime_checkable
 class Source(Protocol):
     """Rows to read, in a stable order.
@@ -107,7 +92,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class Writer(Protocol):
-    """Takes batches in order; a context manager that removes what it wrote when an exception leaves the block."""
+    """Takes batches in order; as a context manager it removes what it wrote if an exception leaves the block."""
 
     def __enter__(self) -> Self: ...
 
@@ -131,47 +116,57 @@ class Writer(Protocol):
 
 @runtime_checkable
 class Destination(Protocol):
-    """Where releases go: `stage`, `writer`, `write_manifest`, `commit`."""
+    """Where releases go: `writer`, then `commit`.
+
+    Between the two a release is staged. Attempts at the same release, also at the same time, write to places of
+    their own; the last one to close is what is staged, and the first commit is what is released.
+    """
+
+    @property
+    def name(self) -> str:
+        """A URI that tells this destination from others; without credentials."""
 
     def identity(self, dataset: str) -> DatasetIdentity:
         """The name in lineage of what consumers read."""
 
-    def stage(self, dataset: str, release_id: str) -> Staged:
-        """A new, private, empty place for one attempt at a release.
+    def staged_identity(self, dataset: str, release_id: str) -> DatasetIdentity:
+        """The name in lineage of what is staged."""
+
+    def writer(self, dataset: str, release_id: str, schema: pa.Schema) -> Writer:
+        """The writer of a new attempt at a release; closed, its rows are staged.
 
         Raises:
-            StorageError: It cannot be made, or something that is not ours bears the data set's name.
+            StorageError: The place cannot be made, or something that is not ours bears the data set's name.
+            SchemaError: The destination cannot hold a type.
         """
 
-    def writer(self, staged: Staged, schema: pa.Schema) -> Writer:
-        """The writer of the staged rows."""
-
-    def write_manifest(self, staged: Staged, manifest: Mapping[str, Any]) -> None:
-        """Put the manifest beside the staged rows; without one, nothing can be committed."""
-
-    def staged_source(self, staged: Staged, *, types: Types | None = None) -> Source:
-        """The staged rows, to validate them; `types` are those of a CSV's columns."""
-
-    def commit(self, staged: Staged, *, make_current: bool = True) -> bool:
-        """Publish a staged release, whole or not at all; may be repeated.
-
-        If the release is there already, by an earlier attempt or one at the same time, the staged one is
-        discarded: one release, not two.
-
-        Args:
-            staged: What to publish.
-            make_current: Whether it becomes what consumers read; False where a newer one is current already.
-
-        Returns:
-            Whether this attempt published it; False if the release was there.
+    def source(self, dataset: str, release_id: str) -> Source:
+        """The rows of a release, committed or else staged, with the schema they were written with.
 
         Raises:
-            ReleaseError: Nothing is staged there, or it has no manifest.
+            ReleaseError: There is neither.
+        """
+
+    def commit(self, dataset: str, release_id: str, *, manifest: Mapping[str, Any]) -> bool:
+        """Publish what is staged, whole or not at all, and make it what consumers read; may be repeated.
+
+        If the release is there already, by an earlier attempt or one at the same time, it stays as it is and
+        what is staged is discarded: one release, not two.
+
+        Returns:
+            Whether this call published it; False if the release was there.
+
+        Raises:
+            ReleaseError: Nothing is staged.
             StorageError: The storage fails; what was current stays current.
         """
 
-    def discard(self, staged: Staged) -> None:
-        """Remove what is staged; nothing happens if it is gone."""
+    def discard(self, dataset: str, release_id: str) -> int:
+        """Remove what is staged for a release, but no attempt that is being written.
+
+        Returns:
+            How many attempts were removed.
+        """
 
     def releases(self, dataset: str) -> tuple[str, ...]:
         """The committed releases, in the order of their names."""
@@ -181,13 +176,6 @@ class Destination(Protocol):
 
     def switch(self, dataset: str, release_id: str) -> None:
         """Make a committed release the current one, atomically.
-
-        Raises:
-            ReleaseError: There is no such release.
-        """
-
-    def source(self, dataset: str, release_id: str, *, types: Types | None = None) -> Source:
-        """The rows of a committed release.
 
         Raises:
             ReleaseError: There is no such release.
@@ -207,9 +195,9 @@ class Destination(Protocol):
             ReleaseError: It is the current one.
         """
 
-    def sweep(self, older_than_seconds: float) -> int:
-        """Remove what killed attempts left: staged, not in use, and untouched for that long.
+    def sweep(self, dataset: str, older_than_seconds: float) -> int:
+        """Remove what killed attempts left: not being written, and untouched for that long.
 
         Returns:
-            How many were removed.
+            How many attempts were removed.
         """

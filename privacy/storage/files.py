@@ -1,13 +1,11 @@
-"""The files of a source and of a release: which they are, what their folders say, and how they become durable."""
+"""The files of a source: which they are, what their folders say, and how they are told from another version."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +15,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import SchemaError
-from airflow_veil.privacy.storage.base import Types, WrittenFile
+from airflow_veil.privacy.storage.base import Types
 from airflow_veil.privacy.storage.failure import storing, unfit
 
 MANIFEST = "manifest.json"
@@ -119,7 +117,7 @@ class FileSet:
             return {
                 "name": file.name,
                 "bytes": state.st_size,
-                "mtime_ns": state.st_mtime_ns,
+                "mtime_ns": str(state.st_mtime_ns),
                 "sha256": digest(file.path),
             }
 
@@ -201,91 +199,3 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class HashingFile:
-    """A new file that is hashed while it is written, so that its digest costs no second reading.
-
-    Arrow takes it as a Python file object. Input: bytes-like. The file must not exist.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.bytes = 0
-        self._sha256 = hashlib.sha256()
-        self._file = path.open("xb", buffering=0)
-        self._dropped = False
-
-    def write(self, data: Any) -> int:
-        """Append; a write after `drop` goes nowhere, so that Arrow can end its own state."""
-        if self._dropped:
-            return len(data)
-        view = memoryview(data).cast("B")
-        self._sha256.update(view)
-        self.bytes += len(view)
-        written = 0
-        while written < len(view):
-            written += self._file.write(view[written:]) or 0
-        return written
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
-
-    def readable(self) -> bool:
-        """It is not."""
-        return False
-
-    def writable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is not."""
-        return False
-
-    @property
-    def closed(self) -> bool:
-        """Whether it takes no more."""
-        return self._file.closed and not self._dropped
-
-    def close(self) -> None:
-        """Called by Arrow when it is done; the file stays open until `finish`."""
-
-    def finish(self) -> WrittenFile:
-        """Make the content durable and close."""
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return WrittenFile(name=self.path.name, bytes=self.bytes, sha256=self._sha256.hexdigest())
-
-    def drop(self) -> None:
-        """Close and remove the file."""
-        self._dropped = True
-        with suppress(OSError):
-            self._file.close()
-        self.path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a small file whole: beside it first, then renamed over it."""
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_folder(path.parent)
-
-
-def remove(path: Path) -> None:
-    """Remove a folder with all in it; nothing happens if it is gone."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(path)

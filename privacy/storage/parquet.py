@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Written, WrittenFile
 from airflow_veil.privacy.storage.batches import plain_array, plain_schema, rebatch
+from airflow_veil.privacy.storage.durable import HashingFile, sync_folder
 from airflow_veil.privacy.storage.failure import storing, unfit
-from airflow_veil.privacy.storage.files import DataFile, FileSet, HashingFile, sync_folder
+from airflow_veil.privacy.storage.files import DataFile, FileSet
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 READ_BUFFER = 1 << 20
@@ -101,7 +102,7 @@ class ParquetSource:
         partition = self._files.partition_values(file)
         schema = self._schema
         stored = [name for name in columns if name not in partition]
-        # Reading ahead (`pre_buffer`) would hold the whole file: see benchmarks in docs of this project.
+        # Reading ahead (`pre_buffer`) would hold the whole file in the end.
         with pq.ParquetFile(file.path, buffer_size=READ_BUFFER, pre_buffer=False) as reader:
             _check_same(
                 pa.schema([f for f in schema if f.name not in partition]),
@@ -158,7 +159,7 @@ class ParquetWriter:
     Every file is hashed while it is written and synced to disk when it ends. Memory: one row group.
 
     Args:
-        folder: An existing folder; files of the same name in it are an error.
+        folder: A folder, made if it is not there; files of the same name in it are an error.
         schema: The schema of the batches; its metadata is not written.
         compression: Snappy is the fastest to write of those that every reader knows; zstd is a third smaller.
         no_dictionary: Columns that are known not to repeat. Others are decided by the first rows.
@@ -253,6 +254,7 @@ class ParquetWriter:
         if self._dictionary is None:
             self._dictionary = [] if sample is None else self._repeating(sample.slice(0, SAMPLE_ROWS))
         with storing("writing", str(self._folder)):
+            self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / f"data-{len(self._files):05d}.parquet"
             self._part = _Part(path, self._schema, self._compression, self._dictionary)
         return self._part
@@ -303,7 +305,8 @@ class _Part:
 def _repeats(column: pa.ChunkedArray) -> bool:
     if pa.types.is_nested(column.type) or not len(column):
         return False
-    return pc.count_distinct(column, mode="all").as_py() <= MOST_DISTINCT * len(column)
+    distinct: int = pc.count_distinct(column, mode="all").as_py()
+    return distinct <= MOST_DISTINCT * len(column)
 
 
 def _names(schema: pa.Schema) -> str:
