@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from airflow_veil.privacy.engine.counts import Counts
+from airflow_veil.privacy.lineage.filters import filter_edges
 from airflow_veil.privacy.lineage.model import (
     Assertion,
     Dropped,
@@ -25,12 +26,9 @@ from airflow_veil.privacy.lineage.technique import technique
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
 from airflow_veil.privacy.plan.stage import CARRIED, FUSED, Stage, StageColumn
 from airflow_veil.privacy.storage.base import DatasetIdentity, Written
-from airflow_veil.privacy.transforms.base import RowFilter, Step
+from airflow_veil.privacy.transforms.base import Step
 
 __all__ = ["Assertion", "LineageRecord", "of_copy", "of_detokenizing", "of_reading", "of_stage"]
-
-_KEYED_FILTERS = frozenset({"sample"})
-"""Row filters that read their column through a key only: which rows leave tells nothing of its values."""
 
 
 def of_stage(
@@ -268,21 +266,8 @@ def _hides(plan: Plan, planned: PlannedColumn, raw: str) -> bool:
 
 
 def _row_edges(stage: Stage) -> Iterator[Edge]:
-    """What decides which rows leave; columns by name, never what they are compared with."""
     for row in stage.row_filters:
-        for source in row.inputs(stage.plan.subject):
-            yield Edge(
-                source=source,
-                target=None,
-                kind=Kind.INDIRECT,
-                subtype=Subtype.FILTER,
-                masking=row.word in _KEYED_FILTERS,
-                description=_filter_words(row),
-            )
-
-
-def _filter_words(row: RowFilter) -> str:
-    return "keyed sample of subjects" if row.word in _KEYED_FILTERS else f"rows chosen by `{row.word}`"
+        yield from filter_edges(row, stage.plan.subject)
 
 
 def _identity(source: str, target: str) -> Edge:

@@ -21,7 +21,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "date_shift": lambda _: "dates shifted by one keyed offset per subject",
     "noise": lambda _: "numeric noise, not differential privacy",
     "fake": lambda _: "replaced by a keyed fake",
-    "redact": lambda _: "identifiers redacted from free text",
+    "redact": lambda _: "identifiers redacted from free text, best effort",
 }
 
 

@@ -40,7 +40,7 @@ datasets:
       birth_date: {class: quasi_identifier, treat: {date_shift: {max_days: 30}}}
       postcode: {class: quasi_identifier, treat: {generalize: {prefix: 3}}}
       income: {class: sensitive, treat: {noise: {scale: 10}}}
-      notes: {class: free_text, treat: {redact: {names: [name]}}}
+      notes: {class: free_text, treat: {redact: {names_from: [name]}}}
       origin: {class: none, treat: {constant: {value: PLANTED_CONSTANT}}}
       comment: {class: free_text, treat: "null"}
       country: {class: none, treat: keep}

@@ -131,7 +131,10 @@ class TestDefaultTransportEnv:
         _clean(monkeypatch, tmp_path / "veil")
         monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
         script = (
-            "from airflow_veil.hooks.lineage import default_transport_env\n"
+            "import os, airflow\n"
+            "from airflow_veil.hooks.lineage import EMISSION_POLICY, TRANSPORT, default_transport_env\n"
+            # Where the suite is installed, its cluster policy has called it already.
+            "os.environ.pop(TRANSPORT, None), os.environ.pop(EMISSION_POLICY, None)\n"
             "path = default_transport_env()\n"
             "from airflow.providers.openlineage import conf\n"
             "assert not conf.is_disabled()\n"

@@ -169,6 +169,12 @@ class TestCounterexamples:
 
         assert _ends(proof) == {("name", None)}
 
+    def test_presence_of_an_identifier_may_decide(self, tmp_path: Path) -> None:
+        """Dropping the rows that are nobody's tells nothing of who the others are."""
+        plan = make_plan(tmp_path, POLICY.replace("country == 'PLANTED_COUNTRY'", "name is not null"))
+
+        assert prove([event(record) for record in fused_records(plan)]).holds
+
     def test_detokenized_column_begins_a_path(self, plan: Plan) -> None:
         """What is turned back is an identifier again; publishing it is a counterexample."""
         made, published = fused_records(plan)
