@@ -45,7 +45,8 @@ def bind(
 
     Raises:
         SchemaError: A named column is missing, a type differs from what is declared or was released before, a
-            treatment cannot take its column's type, or a column is new and the policy says `on_new_column: fail`.
+            treatment cannot take its column's type, a column is new and the policy says `on_new_column: fail`,
+            something unnamed is read, or nothing would leave.
     """
     data = _dataset(loaded.policy, dataset)
     problems = [*mismatches(data, schema, previous=previous), *_unnamed_reads(data)]
@@ -66,6 +67,7 @@ def bind(
     )
     if key_version is not None:
         columns = tuple(_with_version(column, key_version) for column in columns)
+    filters = tuple(row for row in (data.where, data.sample) if row is not None)
     return Plan(
         policy=loaded.policy.name,
         policy_digest=loaded.digest,
@@ -74,7 +76,8 @@ def bind(
         subject_root=root,
         columns=columns,
         unnamed=unnamed,
-        row_filters=tuple(row for row in (data.where, data.sample) if row is not None),
+        row_filters=filters,
+        row_key_version=key_version if any(row.keyed for row in filters) else None,
         root=Path(loaded.path).resolve().parent,
     )
 
@@ -138,6 +141,8 @@ def mismatches(data: Dataset, schema: pa.Schema, *, previous: dict[str, str] | N
             message = _type_problem(name, column, schema.field(name).type, (previous or {}).get(name))
             problems += [Mismatch(name, message)] if message else []
     unnamed = [name for name in schema.names if name not in data.columns]
+    if all(column.transform.word == "drop" for column in data.columns.values()):
+        problems.append(Mismatch(None, "every column is dropped, so there is nothing to release"))
     if unnamed and data.on_new_column == "fail":
         problems.append(
             Mismatch(None, f"the source has columns that the policy does not name: {', '.join(unnamed)}")

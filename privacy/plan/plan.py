@@ -75,6 +75,7 @@ class Plan:
         columns: The named columns, in the source's order.
         unnamed: Source columns that the policy does not name; they are dropped.
         row_filters: What decides which rows leave.
+        row_key_version: The key version that keyed row filters draw with; None without one.
         root: The folder that relative file names in treatments start from.
     """
 
@@ -86,6 +87,7 @@ class Plan:
     columns: tuple[PlannedColumn, ...]
     unnamed: tuple[str, ...] = ()
     row_filters: tuple[RowFilter, ...] = ()
+    row_key_version: int | None = None
     root: Path = Path()
 
     @property
@@ -117,10 +119,9 @@ class Plan:
 
     @property
     def key_versions(self) -> tuple[int, ...]:
-        """The key versions that new values are made with."""
-        return tuple(
-            sorted({column.key_version for column in self.columns if column.key_version is not None})
-        )
+        """The key versions that new values are made with and rows are drawn with."""
+        versions = {self.row_key_version, *(column.key_version for column in self.columns)}
+        return tuple(sorted(version for version in versions if version is not None))
 
     def column(self, name: str) -> PlannedColumn:
         """The named column.
@@ -154,7 +155,7 @@ class Plan:
             type=self.column(self.subject).source_type if self.subject else pa.null(),
             subject=self.subject,
             domain=self.subject_root or None,
-            key_version=0,
+            key_version=self.row_key_version or 0,
             keys=keys,
             root=self.root,
         )
@@ -168,6 +169,7 @@ class Plan:
             "subject": self.subject,
             "subject_root": self.subject_root,
             "row_filters": [{row.word: row.model_dump(mode="json")} for row in self.row_filters],
+            "row_key_version": self.row_key_version,
             "columns": [_column_dict(column) for column in self.columns],
             "unnamed": list(self.unnamed),
         }
