@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -101,26 +101,23 @@ class Layout:
                 mask[self.at(position)[1]] = False
         return Picked(mask, np.maximum(counts - first - last, 0))
 
-    def replaced(self, picked: Picked, change: Callable[[pa.Array], pa.Array]) -> pa.StringArray:
-        """The column with some of its characters changed.
+    def changed(self, picked: Picked, change: Callable[[pa.Array], pa.Array]) -> Layout:
+        """The column with some of its characters changed to others of the alphabet.
 
         Args:
             picked: Which.
             change: Takes the picked characters of each row as a text, n rows, and gives as many back.
-
-        Returns:
-            n texts. Nulls stay null.
         """
         edges = np.zeros(self.rows + 1, np.int64)
         np.cumsum(picked.counts, out=edges[1:])
-        changed = change(self._stored(self.units[picked.mask], edges))
+        others = change(self._stored(self.units[picked.mask], edges))
         units = self.units.copy()
-        units[picked.mask] = _units(self.alphabet.load(changed), self.alphabet)[0]
-        return self.stored(units)
+        units[picked.mask] = _units(self.alphabet.load(others), self.alphabet)[0]
+        return replace(self, units=units)
 
-    def stored(self, units: Units) -> pa.StringArray:
-        """The column with other units."""
-        return self._stored(units, self.edges)
+    def stored(self) -> pa.StringArray:
+        """The column as Arrow holds it: n texts, nulls where they were."""
+        return self._stored(self.units, self.edges)
 
     def _stored(self, units: Units, edges: Counts) -> pa.StringArray:
         size = self.alphabet.symbol

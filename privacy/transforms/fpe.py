@@ -164,12 +164,10 @@ class Fpe(Transform):
         layout = Layout.of(values, self.symbols)
         self._require_lengths(layout, where)
         if self.luhn:
-            return self._keeping_luhn(layout, cipher, where)
-        return layout.replaced(layout.between(self.keep_first, self.keep_last), cipher)
+            return self._keeping_luhn(layout, cipher, where).stored()
+        return layout.changed(layout.between(self.keep_first, self.keep_last), cipher).stored()
 
-    def _keeping_luhn(
-        self, layout: Layout, cipher: Callable[[pa.Array], pa.Array], where: str
-    ) -> pa.StringArray:
+    def _keeping_luhn(self, layout: Layout, cipher: Callable[[pa.Array], pa.Array], where: str) -> Layout:
         """Encrypt all digits but one, then set that one so that the check holds.
 
         For each choice of the others exactly one digit makes the check hold, so this maps the values that
@@ -185,8 +183,7 @@ class Fpe(Transform):
                 fix="leave `luhn` out, or mend the column upstream",
             )
         free = self.keep_last + 1
-        changed = layout.replaced(layout.between(self.keep_first, free), cipher)
-        return luhn.completed(Layout.of(changed, self.symbols), free)
+        return luhn.completed(layout.changed(layout.between(self.keep_first, free), cipher), free)
 
     def _require_separators(self, values: pa.StringArray, where: str) -> None:
         if self.separators is None:

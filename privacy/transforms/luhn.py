@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from airflow_veil.privacy.transforms.characters import Layout
@@ -21,22 +22,19 @@ def failing(layout: Layout) -> int:
     return layout.count_where(_sums(layout) % 10 != 0)
 
 
-def completed(layout: Layout, free: int) -> pa.StringArray:
+def completed(layout: Layout, free: int) -> Layout:
     """Set one digit of every row so that the row satisfies the check.
 
     Args:
         layout: n rows over the alphabet of digits.
         free: Which digit, counted from 1 at the end. Rows with fewer digits stay as they are.
-
-    Returns:
-        n texts. Nulls stay null.
     """
     has, places = layout.at(-free)
     units = layout.units.copy()
     doubled = (free - 1) % 2
     others = _sums(layout)[has] - _WORTH[doubled][units[places] - _ZERO]
     units[places] = _DIGIT[doubled][-others % 10] + _ZERO
-    return layout.stored(units)
+    return replace(layout, units=units)
 
 
 def _sums(layout: Layout) -> NDArray[np.int64]:
@@ -46,5 +44,5 @@ def _sums(layout: Layout) -> NDArray[np.int64]:
     ends = np.repeat((layout.firsts[1:] - 1).astype(np.uint8), layout.counts)
     doubled = (ends - np.arange(len(digits)).astype(np.uint8)) & np.uint8(1)
     total = np.zeros(len(digits) + 1, np.int64)
-    np.cumsum(_WORTH[doubled, digits], out=total[1:])
+    np.cumsum(_WORTH.reshape(-1)[digits + doubled * np.uint8(10)], out=total[1:])
     return np.diff(total[layout.firsts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -142,8 +143,16 @@ class Noise(Transform):
 
     def _tidy(self, noisy: Floats) -> Floats:
         if self.round_to is not None:
-            noisy = np.rint(noisy / self.round_to) * self.round_to
+            noisy = _rounded(noisy, self.round_to)
         return noisy if self.bounds is None else np.clip(noisy, *self.bounds)
+
+
+def _rounded(noisy: Floats, step: float) -> Floats:
+    """The nearest multiples of a step; those of 0.01 are written 3.53, not 3.5300000000000002."""
+    per_unit = round(1 / step)
+    if per_unit and math.isclose(per_unit * step, 1, rel_tol=1e-12):
+        return np.rint(noisy * per_unit) / per_unit
+    return np.rint(noisy / step) * step
 
 
 def laplace(uniform: Floats) -> Floats:

@@ -141,6 +141,14 @@ class TestNoise:
         assert treated.max() <= 12
         assert np.array_equal(treated * 2, np.rint(treated * 2))
 
+    @pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (0.1, 1), (1, 0), (10, -1)])
+    def test_rounded_results_are_written_short(self, step: float, digits: int) -> None:
+        """Prices rounded to cents read 3.53, not 3.5300000000000002."""
+        who = pa.array([str(number) for number in range(500)])
+        treated = treat(Noise(scale=10, round_to=step), pa.array([3.14159] * 500), who).to_pylist()
+        assert treated == [round(value, digits) for value in treated]
+        assert len(set(treated)) > 5
+
     def test_relative_noise_leaves_zero_and_says_so(self) -> None:
         """A share of zero is zero, so relative noise is not declared to mask."""
         noise = Noise(scale=0.1, relative=True)
