@@ -121,13 +121,18 @@ def roll_back(
     actor: str,
 ) -> ReleaseRecord:
     """Make an earlier release current again. See `Ledger.rollback`."""
-    bad = _to_replace(connection, policy, dataset, to, destination)
+    named = _named_target(connection, policy, dataset, to, destination) if to else None
+    bad = (
+        _current_at(connection, named)
+        if named
+        else current(connection, policy, dataset, destination=destination)
+    )
     if replacing is not None and (bad is None or bad.release_id != replacing):
         return _rolled_back_already(connection, replacing, bad)
-    good = find(connection, to) if to else _before(connection, bad, policy, dataset)
-    if bad and good.release_id == bad.release_id:
+    good = named or _before(connection, bad, policy, dataset)
+    if good == bad:
         return good
-    _check_target(good, policy, dataset)
+    _check_usable(good)
     if bad:
         _store(connection, replace(bad, state=ReleaseState.ROLLED_BACK))
     told = {"reason": reason, "replaces": bad and bad.release_id, "manifest_digest": good.manifest_digest}
@@ -147,21 +152,26 @@ def rollback_target(
     connection: Connection, policy: str, dataset: str, *, to: str | None, destination: str | None
 ) -> ReleaseRecord:
     """The release to go back to. See `Ledger.rollback_target`."""
-    if to is not None:
-        good = find(connection, to)
-        if _current_at(connection, good) != good:
-            _check_target(good, policy, dataset)
-        return good
-    return _before(connection, current(connection, policy, dataset, destination=destination), policy, dataset)
+    if to is None:
+        bad = current(connection, policy, dataset, destination=destination)
+        return _before(connection, bad, policy, dataset)
+    good = _named_target(connection, policy, dataset, to, destination)
+    if good.state is not ReleaseState.CURRENT:
+        _check_usable(good)
+    return good
 
 
-def _to_replace(
-    connection: Connection, policy: str, dataset: str, to: str | None, destination: str | None
-) -> ReleaseRecord | None:
-    """The current release that a rollback replaces: the one at the target's destination, if that is known."""
-    if to is not None:
-        return _current_at(connection, find(connection, to))
-    return current(connection, policy, dataset, destination=destination)
+def _named_target(
+    connection: Connection, policy: str, dataset: str, release_id: str, destination: str | None
+) -> ReleaseRecord:
+    good = find(connection, release_id)
+    if (good.policy, good.dataset) != (policy, dataset):
+        raise ReleaseError(
+            "the release is another data set's", where=good.where, expected=f"{policy}.{dataset}"
+        )
+    if destination not in (None, good.destination):
+        raise ReleaseError("the release is at another destination", where=good.where)
+    return good
 
 
 def _rolled_back_already(
@@ -196,11 +206,7 @@ def _before(connection: Connection, bad: ReleaseRecord | None, policy: str, data
     return max(earlier, key=_order)
 
 
-def _check_target(good: ReleaseRecord, policy: str, dataset: str) -> None:
-    if (good.policy, good.dataset) != (policy, dataset):
-        raise ReleaseError(
-            "the release is another data set's", where=good.where, expected=f"{policy}.{dataset}"
-        )
+def _check_usable(good: ReleaseRecord) -> None:
     possible = (ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK)
     if good.state not in possible or _is_due(good):
         raise ReleaseError(

@@ -82,6 +82,29 @@ class TestBegin:
         assert again.plan_digest == "c" * 64
         assert (again,) == ledger.list()
 
+    def test_keeps_what_the_same_run_has_drafted(self, ledger: Ledger) -> None:
+        """A run that is begun twice at once does not lose what one of the two has done."""
+        ledger.begin_release(record("r1"), actor="test")
+        ledger.draft("r1", {"rows": 1})
+        again = ledger.begin_release(record("r2", run_key="run-r1"), actor="test")
+
+        assert again == ledger.release("r1")
+        assert again.manifest == {"rows": 1}
+
+    def test_drops_the_draft_of_another_plan(self, ledger: Ledger) -> None:
+        """What was done by a plan that has changed since does not count."""
+        ledger.begin_release(record("r1"), actor="test")
+        ledger.draft("r1", {"rows": 1})
+        again = ledger.begin_release(record("r1", plan_digest="c" * 64), actor="test")
+
+        assert again == ledger.release("r1")
+        assert again.manifest is None
+
+    def test_refuses_what_is_not_staged(self, ledger: Ledger) -> None:
+        """No release begins its life as published."""
+        with pytest.raises(ReleaseError, match="begins as staged"):
+            ledger.begin_release(record("r1", state=ReleaseState.CURRENT), actor="test")
+
     @pytest.mark.parametrize("later", [False, True], ids=["current", "superseded"])
     def test_leaves_a_published_release_alone(self, ledger: Ledger, later: bool) -> None:
         """A run that was published is done, even if the plan has changed since."""
@@ -155,6 +178,27 @@ class TestBegin:
         """Names have their lengths, and times their zones."""
         with pytest.raises(ReleaseError):
             record("r1", **changed)
+
+
+class TestDraft:
+    """`Ledger.draft`."""
+
+    def test_gathers_facts(self, ledger: Ledger) -> None:
+        """Facts add up; one that is told again is replaced."""
+        ledger.begin_release(record("r1"), actor="test")
+        ledger.draft("r1", {"a": 1, "b": 1})
+        ledger.draft("r1", {"b": 2, "c": {"rows": 3}})
+
+        assert ledger.release("r1").manifest == {"a": 1, "b": 2, "c": {"rows": 3}}
+        assert ledger.release("r1").state is ReleaseState.STAGED
+
+    def test_refuses_a_published_release(self, ledger: Ledger) -> None:
+        """What is published stays as it is."""
+        before = published(ledger, "r1")
+
+        with pytest.raises(ReleaseError, match="is current"):
+            ledger.draft("r1", {"a": 1})
+        assert before == ledger.release("r1")
 
 
 class TestPublish:
@@ -368,15 +412,16 @@ class TestRollback:
             rolled_back(ledger, to="r1")
         assert states(ledger) == {"r1": state, "r2": "current"}
 
-    def test_refuses_another_data_sets_release(self, ledger: Ledger) -> None:
+    @pytest.mark.parametrize("to", ["r1", "r2"], ids=["superseded", "current"])
+    def test_refuses_another_data_sets_release(self, ledger: Ledger, to: str) -> None:
         """A release is made current for its own data set only."""
         published(ledger, "r1", dataset="orders")
         published(ledger, "r2", dataset="orders")
         published(ledger, "r3")
 
         with pytest.raises(ReleaseError, match="another data set's"):
-            rolled_back(ledger, to="r1")
-        assert set(states(ledger).values()) == {"superseded", "current"}
+            rolled_back(ledger, to=to)
+        assert states(ledger) == {"r1": "superseded", "r2": "current", "r3": "current"}
 
     @pytest.mark.parametrize("publish", [False, True], ids=["nothing current", "nothing before"])
     def test_refuses_where_there_is_nothing(self, ledger: Ledger, publish: bool) -> None:
@@ -387,6 +432,35 @@ class TestRollback:
         with pytest.raises(ReleaseError):
             rolled_back(ledger)
         assert set(states(ledger).values()) <= {"current"}
+
+    @pytest.mark.parametrize(
+        "to", [None, "r1", "r3"], ids=["the one before", "a named one", "the current one"]
+    )
+    def test_does_what_its_target_says(self, ledger: Ledger, to: str | None) -> None:
+        """`rollback_target` names the release that becomes current, and changes nothing."""
+        for name in ("r1", "r2", "r3"):
+            published(ledger, name)
+        before = ledger.list(), ledger.evidence()
+        target = ledger.rollback_target("retail", "customers", to)
+
+        assert before == (ledger.list(), ledger.evidence())
+        assert target.release_id == rolled_back(ledger, to=to)
+
+    @pytest.mark.parametrize(
+        "to", [None, "r1", "r2"], ids=["nothing before", "expired", "another data set's"]
+    )
+    def test_is_refused_as_its_target_is(self, ledger: Ledger, to: str | None) -> None:
+        """What `rollback` refuses, `rollback_target` refuses."""
+        published(ledger, "r1")
+        ledger.expire("r1", actor="test")
+        published(ledger, "r2", dataset="orders")
+        published(ledger, "r3")
+
+        with pytest.raises(ReleaseError) as caught:
+            ledger.rollback_target("retail", "customers", to)
+        with pytest.raises(ReleaseError) as again:
+            rolled_back(ledger, to=to)
+        assert str(caught.value) == str(again.value)
 
     def test_goes_back_once_when_it_is_told_what_to_replace(self, ledger: Ledger) -> None:
         """A repeated call that names the bad release does not go back a step further."""
@@ -419,6 +493,8 @@ class TestRollback:
         for name, destination in (("r1", None), ("r2", elsewhere), ("r3", None), ("r4", elsewhere)):
             published(ledger, name, **({"destination": destination} if destination else {}))
 
+        with pytest.raises(ReleaseError, match="at another destination"):
+            rolled_back(ledger, to="r1", destination=elsewhere)
         assert rolled_back(ledger, destination=elsewhere) == "r2"
         assert rolled_back(ledger, to="r1") == "r1"
         assert states(ledger) == {
