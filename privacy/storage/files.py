@@ -18,8 +18,8 @@ from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.storage.base import Types
 from airflow_veil.privacy.storage.failure import storing, unfit
 
-MANIFEST = "manifest.json"
-"""The one file in a release's folder that holds no rows."""
+MANIFEST = "_manifest.json"
+"""What lies beside a release's files; readers of a folder pass over names that begin with `_`."""
 
 HIVE_NULL = ("", "__HIVE_DEFAULT_PARTITION__")
 """How Hive and Spark write null in a folder's name."""
@@ -137,7 +137,7 @@ class FileSet:
                         "a folder inside is a symbolic link", where=str(self.path), fix="name it itself"
                     )
             for name in sorted(names):
-                if name[0] not in "._" and name != MANIFEST:
+                if name[0] not in "._":
                     yield self._checked(Path(folder, name))
 
     def _checked(self, path: Path) -> Path:
@@ -156,9 +156,9 @@ class FileSet:
             names = [name for name, _ in file.partition]
             if names != first:
                 raise SchemaError(
-                    f"the file lies in partitions of {names or 'nothing'}, the first file in those of {first or 'nothing'}",
+                    f"the file's partition columns are {', '.join(names) or 'none'}",
                     where=self.where(file),
-                    expected="the same partition columns for all files",
+                    expected=f"those of the first file: {', '.join(first) or 'none'}",
                 )
 
     def _partition_type(self, index: int, name: str) -> pa.DataType:

@@ -80,7 +80,7 @@ class TestNightlyRelease:
             assert {release.state for release in current.values()} == {"current"}
             ledger.verify_chain()
         for name, release in current.items():
-            manifest = json.loads((releases / name / "current" / "manifest.json").read_text())
+            manifest = json.loads((releases / name / "current" / "_manifest.json").read_text())
             assert manifest["release_id"] == release.release_id
             assert manifest["output"]["rows"] == released[name].num_rows
             assert manifest == release.manifest
