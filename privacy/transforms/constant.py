@@ -1,0 +1,58 @@
+"""`constant`: one value for every row."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+from airflow_veil.privacy.transforms.text import decoded
+
+Int64 = Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)]
+FiniteFloat = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+
+_TYPES: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+class Constant(Transform):
+    """Put one value in every row.
+
+    Input: any type. Output: the type of the value: string, int64, float64 or bool. Nulls: filled with the
+    value, or kept with `keep_nulls`. Guarantee: no value of the column is in the output; with `keep_nulls` it
+    shows which rows had one.
+    """
+
+    word: ClassVar[str] = "constant"
+    step: ClassVar[Step] = Step.MINIMIZE
+
+    value: StrictBool | Int64 | FiniteFloat | StrictStr
+    """What every row gets; its own type is the type of the column."""
+    keep_nulls: bool = False
+    """Whether a null stays null."""
+
+    @property
+    def properties(self) -> Properties:
+        return Properties(
+            deterministic=True,
+            reversible=False,
+            unique=False,
+            hides_length=True,
+            masks=True,
+            nulls="kept" if self.keep_nulls else "filled",
+        )
+
+    def accepts(self, source: pa.DataType) -> bool:
+        return True
+
+    def output_type(self, source: pa.DataType) -> pa.DataType:
+        return _TYPES[type(self.value)]
+
+    def prepare(self, binding: Binding) -> Kernel:
+        value = pa.scalar(self.value, self.output_type(binding.type))
+        if not self.keep_nulls:
+            return lambda column, _inputs: pa.repeat(value, len(column))
+        null = pa.scalar(None, value.type)
+        return lambda column, _inputs: pc.if_else(decoded(column).is_valid(), value, null)

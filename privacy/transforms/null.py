@@ -1,0 +1,36 @@
+"""`null`: the column leaves empty."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pyarrow as pa
+
+from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+
+
+class Null(Transform):
+    """Release the column with every value null, so that its readers still find it.
+
+    Input: any type. Output: the same type. Nulls: all. Guarantee: no value of the column is in the output,
+    not even which of them were null.
+    """
+
+    word: ClassVar[str] = "null"
+    step: ClassVar[Step] = Step.MINIMIZE
+
+    @property
+    def properties(self) -> Properties:
+        return Properties(
+            deterministic=True, reversible=False, unique=False, hides_length=True, masks=True, nulls="all"
+        )
+
+    def accepts(self, source: pa.DataType) -> bool:
+        return True
+
+    def output_type(self, source: pa.DataType) -> pa.DataType:
+        return source
+
+    def prepare(self, binding: Binding) -> Kernel:
+        kind = binding.type
+        return lambda column, _inputs: pa.nulls(len(column), kind)
