@@ -1,0 +1,67 @@
+"""`veil`: the command line of airflow-veil."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from airflow_veil.cli import check, demo, detokenize, diff, keys, lineage, plan, releases, run, schema
+from airflow_veil.cli.errors import MEANINGS, VeilGroup
+
+_EXIT_CODES = "\n\n".join(f"[bold]{code}[/bold]  {meaning}" for code, meaning in MEANINGS.items())
+
+app = typer.Typer(
+    name="veil",
+    cls=VeilGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    # Frames hold data: a traceback must never show what is in them.
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    help="""Privacy pipelines as code: one policy file, a safe release of your tables.
+
+[bold]Begin with[/bold]
+
+[green]veil demo data --out demo/retail[/green]   invented customers to try things on
+
+[green]veil check POLICY[/green]                  every mistake in a policy, before a row moves
+
+[green]veil plan POLICY[/green]                   what becomes of each column
+
+[green]veil run POLICY -d DATASET[/green]         make the release
+""",
+    epilog=f"Exit codes\n\n{_EXIT_CODES}\n\nVEIL_DEBUG=1 adds a traceback, without values of variables.",
+)
+
+for _command in (check.check, plan.plan, diff.diff, run.run, detokenize.detokenize, schema.schema):
+    app.command()(_command)
+for _name, _group in {
+    "keys": keys.app,
+    "releases": releases.app,
+    "lineage": lineage.app,
+    "demo": demo.app,
+}.items():
+    app.add_typer(_group, name=_name)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("airflow-veil"))
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keep the options of the root in one place."""
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,109 @@
+"""Opens what a policy names for the commands: files at once, Airflow only for connections."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_veil.privacy.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow_veil.privacy.keys.ring import KeyRing
+    from airflow_veil.privacy.ledger.ledger import Ledger
+    from airflow_veil.privacy.plan.plan import Plan
+    from airflow_veil.privacy.policy.load import LoadedPolicy
+    from airflow_veil.privacy.release.workspace import Workspace
+
+
+def workspace(policy: Path, *, source: str | None = None, destination: str | None = None) -> Workspace:
+    """A policy that checks, with the outside systems that it names.
+
+    Args:
+        policy: The policy file.
+        source: URI to read instead of the policy's source.
+        destination: URI to release to instead of the policy's destination.
+
+    Raises:
+        PolicyError: The policy does not check.
+    """
+    from airflow_veil.privacy.release.workspace import checked
+
+    return of_loaded(checked(policy), source=source, destination=destination)
+
+
+def of_loaded(
+    loaded: LoadedPolicy, *, source: str | None = None, destination: str | None = None
+) -> Workspace:
+    """The workspace of a policy that is loaded already, whether or not it checks."""
+    from airflow_veil.privacy.release.workspace import Workspace
+
+    return Workspace(
+        loaded=loaded,
+        settings=Settings.from_env(),
+        source_uri=source,
+        destination_uri=destination,
+        connect=_database_url,
+        open_keys=_open_keys,
+        open_ledger=ledger,
+    )
+
+
+def bound(opened: Workspace, dataset: str, *, key_version: int | None = None) -> Plan:
+    """The plan of a data set, for the schema that its source has now; the ledger is left alone.
+
+    Raises:
+        SchemaError: The source does not fit the policy.
+        StorageError: The source cannot be opened.
+    """
+    from airflow_veil.privacy.plan.bind import bind
+
+    return bind(opened.loaded, dataset, opened.source(dataset).schema(), key_version=key_version)
+
+
+def datasets_of(loaded: LoadedPolicy, wanted: str | None) -> Iterable[str]:
+    """The data set that was asked for, or all of them."""
+    return loaded.policy.datasets if wanted is None else (wanted,)
+
+
+def ledger(settings: Settings) -> Ledger:
+    """The installation's ledger; its folder is made where it is missing, for its owner alone.
+
+    Raises:
+        LedgerError: It cannot be opened.
+    """
+    from airflow_veil.privacy.errors import LedgerError
+    from airflow_veil.privacy.release.workspace import own_ledger
+
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the folder of the ledger cannot be made ({error.strerror})"
+        raise LedgerError(
+            what, where=str(settings.home), fix="set VEIL_HOME to a folder of this user"
+        ) from None
+    return own_ledger(settings)
+
+
+def actor() -> str:
+    """Who does it, for the evidence: the operating system's user."""
+    return f"veil:{getpass.getuser()}"
+
+
+def _database_url(conn_id: str) -> str:
+    """The address behind an Airflow connection; only now is Airflow imported."""
+    from airflow_veil.hooks.workspace import database_url
+
+    return database_url(conn_id)
+
+
+def _open_keys(loaded: LoadedPolicy, settings: Settings) -> KeyRing:
+    from airflow_veil.privacy.release.workspace import key_file
+
+    source = loaded.policy.keys
+    if source is not None and source.connection is not None:
+        from airflow_veil.hooks.keys import KeyRingHook
+
+        return KeyRingHook(source.connection).get_conn()
+    return key_file(loaded, settings)
