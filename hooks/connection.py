@@ -42,6 +42,21 @@ def fetch(conn_id: str, *, types: tuple[str, ...]) -> Connection:
     return connection
 
 
+def postgres_url(connection: Connection) -> str:
+    """The PostgreSQL URL of a connection; it may hold a password."""
+    from sqlalchemy import URL
+
+    url = URL.create(
+        "postgresql",
+        connection.login,
+        connection.password,
+        connection.host,
+        connection.port,
+        connection.schema or None,
+    )
+    return url.render_as_string(hide_password=False)
+
+
 def _lookup(conn_id: str) -> Connection | None:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException

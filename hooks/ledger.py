@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
-from airflow_veil.hooks import connection, settings
+from airflow_veil.hooks import connection
+from airflow_veil.hooks.settings import settings
 from airflow_veil.privacy.errors import VeilError
 
 if TYPE_CHECKING:
@@ -39,19 +40,12 @@ class LedgerHook(BaseHook):
             LedgerError: The database cannot be used.
         """
         from airflow_veil.privacy.ledger.ledger import Ledger
+        from airflow_veil.privacy.release.workspace import own_ledger
 
-        return Ledger.open(self._url())
-
-    def _url(self) -> str:
         if self.ledger_conn_id is None:
-            return settings.settings().ledger
-        from sqlalchemy import URL
-
+            return own_ledger(settings())
         found = connection.fetch(self.ledger_conn_id, types=(self.conn_type, "postgres"))
-        url = URL.create(
-            "postgresql+psycopg", found.login, found.password, found.host, found.port, found.schema or None
-        )
-        return url.render_as_string(hide_password=False)
+        return Ledger.open(connection.postgres_url(found))
 
     def test_connection(self) -> tuple[bool, str]:
         """Open the ledger; what the connection form's test button runs."""

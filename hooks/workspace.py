@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.policy.load import LoadedPolicy
     from airflow_veil.privacy.settings import Settings
 
-_DRIVERS = {"sqlite": "sqlite", "postgres": "postgresql", "postgresql": "postgresql"}
-
 
 def workspace(
     policy: str,
@@ -47,14 +45,10 @@ def database_url(conn_id: str) -> str:
     Raises:
         MissingConnectionError: There is none, or it is of a type that cannot be read.
     """
-    from sqlalchemy import URL
-
-    found = connection.fetch(conn_id, types=tuple(_DRIVERS))
+    found = connection.fetch(conn_id, types=("sqlite", "postgres"))
     if found.conn_type == "sqlite":
         return f"sqlite:///{found.host}"
-    driver = _DRIVERS[str(found.conn_type)]
-    url = URL.create(driver, found.login, found.password, found.host, found.port, found.schema or None)
-    return url.render_as_string(hide_password=False)
+    return connection.postgres_url(found)
 
 
 def _open_keys(loaded: LoadedPolicy, places: Settings) -> KeyRing:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,13 @@ import pytest
 from tests.postgres import PostgresMissingError, PostgresServer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Before anything imports Airflow: the tests never read or change the user's own installation.
+_HOME = tempfile.mkdtemp(prefix="veil-tests-")
+os.environ.update(
+    AIRFLOW_HOME=f"{_HOME}/airflow", AIRFLOW__CORE__LOAD_EXAMPLES="False", VEIL_HOME=f"{_HOME}/veil"
+)
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

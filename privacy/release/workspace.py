@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -207,11 +208,14 @@ def key_file(loaded: LoadedPolicy, settings: Settings) -> KeyRing:
 
 
 def own_ledger(settings: Settings) -> Ledger:
-    """Open the installation's own ledger.
+    """Open the installation's own ledger; the home folder is made, for its owner alone, where it is missing.
 
     Raises:
         LedgerError: It cannot be opened.
     """
     from airflow_veil.privacy.ledger.ledger import Ledger
 
+    with suppress(OSError):
+        # What cannot be made is told by the ledger, with its own name for the place.
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Ledger.open(settings.ledger)
