@@ -39,7 +39,7 @@ datasets:
       nickname: {class: direct_identifier, treat: {fake: {provider: first_name}}}
       birth_date: {class: quasi_identifier, treat: {date_shift: {max_days: 30}}}
       postcode: {class: quasi_identifier, treat: {generalize: {prefix: 3}}}
-      income: {class: sensitive, treat: {noise: {scale: 10}}}
+      income: {class: sensitive, treat: {noise: {scale: 0.1, relative: true}}}
       notes: {class: free_text, treat: {redact: {names_from: [name]}}}
       origin: {class: none, treat: {constant: {value: PLANTED_CONSTANT}}}
       comment: {class: free_text, treat: "null"}

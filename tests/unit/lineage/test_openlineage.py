@@ -154,6 +154,15 @@ class TestTags:
             "veil.treatment": "token",
         }
 
+    def test_treated_column_that_shows_bears_its_class(self, plan: Plan) -> None:
+        """Relative noise leaves a zero as it is: treated, but still what it was."""
+        told = _output(event(fused_records(plan)[0]))["facets"]["tags"]["tags"]
+
+        assert {tag["key"]: tag["value"] for tag in told if tag["field"] == "income"} == {
+            "veil.class": "sensitive",
+            "veil.treatment": "noise",
+        }
+
 
 class TestPrivacyFacet:
     def test_facet_tells_what_the_standard_lacks(self, plan: Plan) -> None:

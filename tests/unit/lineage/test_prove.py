@@ -111,6 +111,12 @@ class TestCounterexamples:
         assert len(example.edges) == len(events)
         assert "DIRECT TRANSFORMATION, not masking" in str(example)
 
+    def test_free_text_must_be_masked_as_well(self, events: list[Json]) -> None:
+        """Free text counts as an identifier: anything may be in it."""
+        _unmask("notes")(events)
+
+        assert "free_text" in {example.why for example in prove(events).counterexamples}
+
     def test_missing_masking_masks_nothing(self, events: list[Json]) -> None:
         """A transformation that does not say whether it masks does not."""
         for number in range(len(events)):
