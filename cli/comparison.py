@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -78,13 +78,28 @@ class Difference:
     rows_in: int = 0
     rows_out: int = 0
 
+    def add(self, rows_in: int, before: pa.RecordBatch, after: pa.RecordBatch) -> None:
+        """Count one batch in."""
+        self.rows_in += rows_in
+        self.rows_out += before.num_rows
+        for column in self.columns:
+            name = column.planned.name
+            column.add(before.column(name), after.column(name) if name in after.schema.names else None)
+
     def as_dict(self) -> dict[str, Any]:
         """The counts for a machine to read."""
         columns = [column.as_dict() for column in self.columns]
         return {"rows_in": self.rows_in, "rows_out": self.rows_out, "columns": columns}
 
 
-def compare(plan: Plan, source: Source, keys: Keys | None, *, rows: int | None = None) -> Difference:
+def compare(
+    plan: Plan,
+    source: Source,
+    keys: Keys | None,
+    *,
+    rows: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Difference:
     """Treat a table without writing it, and count what changed.
 
     Memory is bounded by a batch and 1 MiB a column, whatever the table's size.
@@ -94,6 +109,7 @@ def compare(plan: Plan, source: Source, keys: Keys | None, *, rows: int | None =
         source: Where the rows come from.
         keys: The key ring; None where no treatment needs one.
         rows: Stop after so many rows; None for all.
+        progress: Called after each batch with the rows read and the rows that leave so far.
 
     Raises:
         KeyRingError: A key is needed and cannot be had.
@@ -101,11 +117,9 @@ def compare(plan: Plan, source: Source, keys: Keys | None, *, rows: int | None =
     """
     difference = Difference(tuple(ColumnDifference(column) for column in plan.columns))
     for rows_in, before, after in pairs(plan, source, keys, rows=rows):
-        difference.rows_in += rows_in
-        difference.rows_out += before.num_rows
-        for column in difference.columns:
-            name = column.planned.name
-            column.add(before.column(name), after.column(name) if name in after.schema.names else None)
+        difference.add(rows_in, before, after)
+        if progress is not None:
+            progress(difference.rows_in, difference.rows_out)
     return difference
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -53,18 +54,30 @@ def run(
     home = out.absolute()
     environment = _environment(home)
     _lay_out(home, configs.absolute())
-    console.say(f"Inventing {customers:,} customers with their orders (seed {seed}).")
-    from airflow_veil.cli.demo import write_retail
-
-    write_retail(home / "data" / "retail", customers=customers, seed=seed)
-    if not (home / "veil" / "keys.json").exists():
-        _command("veil", "keys", "init", environment=environment, log=home / "keys.log")
-    console.say("Preparing Airflow (SQLite).")
-    _command("airflow", "db", "migrate", environment=environment, log=home / "airflow.log")
+    # Both take seconds and neither needs the other.
+    with ThreadPoolExecutor() as pool:
+        console.say("Preparing Airflow (SQLite).")
+        migrate = ("airflow", "db", "migrate")
+        prepared = pool.submit(_command, *migrate, environment=environment, log=home / "airflow.log")
+        console.say(f"Inventing {customers:,} customers with their orders (seed {seed}).")
+        _invent(home, environment, customers=customers, seed=seed)
+        prepared.result()
     console.say("Running the DAG veil_retail: minimize, tokenize, mask, generalize, validate, publish.")
     _command("airflow", "dags", "test", "veil_retail", environment=environment, log=home / "airflow.log")
     _tell(home, environment)
     console.say(f"\nDone in {time.monotonic() - began:.0f} seconds. Look around in {home}.", style="green")
+
+
+def _invent(home: Path, environment: Mapping[str, str], *, customers: int, seed: int) -> None:
+    """The shop's data and, the first time, a key ring."""
+    from airflow_veil.cli.demo import write_retail
+    from airflow_veil.privacy.keys.file import KeyFile
+
+    write_retail(home / "data" / "retail", customers=customers, seed=seed)
+    keys = Settings.from_env(environment).key_file
+    if not keys.exists():
+        keys.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        KeyFile(keys).create()
 
 
 def _environment(home: Path) -> dict[str, str]:

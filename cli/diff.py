@@ -63,7 +63,8 @@ def diff(
     keys = opened.keys if plan.needs_keys else None
     if keys is not None:
         plan = bound(opened, dataset, key_version=keys.current)
-    difference = compare(plan, source, keys, rows=rows)
+    with console.progress(f"Comparing {dataset}") as progress:
+        difference = compare(plan, source, keys, rows=rows, progress=progress)
     if json:
         console.as_json({"policy": plan.policy, "dataset": dataset, **difference.as_dict()})
         return

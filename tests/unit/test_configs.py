@@ -115,6 +115,26 @@ class TestSources:
 
         assert {plan.dataset: plan.unnamed for plan in plans if plan.unnamed} == {}
 
+    def test_synthea_joins_as_before(self, root: Path) -> None:
+        """Patients, visits and diagnoses join to the same counts before and after."""
+        from airflow_veil.cli.comparison import pairs
+        from airflow_veil.privacy.keys.ring import KeyRing
+
+        opened, keys = workspace("synthea", root), KeyRing.generate()
+        before: dict[str, list[pa.RecordBatch]] = {}
+        after: dict[str, list[pa.RecordBatch]] = {}
+        for name in ("patients", "encounters", "conditions"):
+            plan = bound(opened, name, key_version=keys.current)
+            for _, raw, treated in pairs(plan, opened.source(name), keys):
+                before.setdefault(name, []).append(raw)
+                after.setdefault(name, []).append(treated)
+        counts = [
+            _joined({n: pa.Table.from_batches(b) for n, b in tables.items()}) for tables in (before, after)
+        ]
+
+        assert counts[0] == counts[1]
+        assert sum(row["CODE_count"] for row in counts[0]) == 55
+
     def test_retail_is_decided_whole(self, tmp_path: Path) -> None:
         """The policy names each column that the generator writes."""
         write_retail(tmp_path / "retail", customers=3, seed=1)
@@ -130,6 +150,17 @@ class TestSources:
         opened = of_loaded(load(POLICIES["chinook"]))
 
         assert [bound(opened, d).unnamed for d in opened.loaded.policy.datasets] == [()] * 4
+
+
+def _joined(tables: dict[str, pa.Table]) -> list[dict[str, Any]]:
+    """Diagnoses by sex and kind of visit: a count over all three tables."""
+    visits = tables["encounters"].select(["Id", "ENCOUNTERCLASS"])
+    conditions = tables["conditions"].select(["PATIENT", "ENCOUNTER", "CODE"])
+    found = conditions.join(visits, "ENCOUNTER", "Id", join_type="inner").join(
+        tables["patients"].select(["Id", "GENDER"]), "PATIENT", "Id", join_type="inner"
+    )
+    counts = found.group_by(["GENDER", "ENCOUNTERCLASS"]).aggregate([("CODE", "count")])
+    return counts.sort_by([("GENDER", "ascending"), ("ENCOUNTERCLASS", "ascending")]).to_pylist()
 
 
 @pytest.fixture(scope="module")
