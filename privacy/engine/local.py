@@ -7,10 +7,11 @@ most `2 * threads` batches are on their way, whatever the table's size, and they
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from queue import SimpleQueue
 
 import pyarrow as pa
@@ -25,6 +26,9 @@ Progress = Callable[[int, int], None]
 """`progress(rows_in, rows_out)`: the totals so far, after each batch, in the thread that called `run`."""
 
 Treated = tuple[pa.RecordBatch, Counts]
+
+TURN_SECONDS = 0.0005
+"""How long a thread may keep Python's interpreter from the others; Python's own default is ten times as long."""
 
 BATCH_ROWS = 1 << 16
 """Rows a batch: so many that the Python around a batch costs nothing, so few that some fit anywhere."""
@@ -71,7 +75,7 @@ def run(
     wrote = False
     batches = source.batches(stage.reads, batch_rows=batch_rows)
     # Closed here and now: a traceback would keep a suspended generator, and with it its threads, alive.
-    with closing(_treated(batches, treatments)) as treated:
+    with _short_turns(), closing(_treated(batches, treatments)) as treated:
         for batch, counts in treated:
             total += counts
             if batch.num_rows:
@@ -82,6 +86,22 @@ def run(
     if not wrote:
         writer.write(pa.RecordBatch.from_pylist([], schema=stage.output_schema))
     return total
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Share the interpreter in short turns.
+
+    Almost everything here runs outside the interpreter and comes back to it for an instant, many times a batch.
+    A kernel that loops in Python (HMAC, names) would make each of these wait for a full turn. The setting is the
+    process's: runs that overlap may leave the short turns on, which costs a little and breaks nothing.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, TURN_SECONDS))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _nothing(stage: Stage) -> Counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -385,6 +386,20 @@ class TestFailure:
 
 
 class TestThreads:
+    def test_the_interpreter_s_turns_are_put_back(self, kit: Any) -> None:
+        """A run shares the interpreter in short turns, and leaves the process as it was, also by an error."""
+        before, during = sys.getswitchinterval(), []
+
+        def look(column: pa.Array, _inputs: Any) -> pa.Array:
+            during.append(sys.getswitchinterval())
+            raise ValueError
+
+        with pytest.raises(TransformError):
+            run(fused(kit.plan(IDS, {"id": kit.Apply(function=look)})), _Endless(), kit.Sink(), batch_rows=4)
+
+        assert during[0] < before
+        assert sys.getswitchinterval() == before
+
     def test_a_kernel_is_in_one_thread_at_a_time(self, kit: Any) -> None:
         """Each thread has kernels of its own, so a kernel may keep scratch memory."""
         clashes: list[str] = []
