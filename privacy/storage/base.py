@@ -92,13 +92,26 @@ class Source(Protocol):
 
 @runtime_checkable
 class Writer(Protocol):
-    """Takes batches in order; as a context manager it removes what it wrote if an exception leaves the block."""
+    """Takes batches in order; as a context manager it removes what it wrote if anything in the block fails.
 
-    def __enter__(self) -> Self: ...
+    Writers inherit from it, for the sake of the context manager.
+    """
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        if kind is not None:
+            self.abort()
+            return
+        try:
+            self.close()
+        except BaseException:
+            # The last rows are written here: a full disk shows itself as late as this.
+            self.abort()
+            raise
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch of the writer's schema.

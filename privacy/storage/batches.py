@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
-
-from airflow_veil.privacy.storage.base import DatasetIdentity, Source
-from airflow_veil.privacy.storage.failure import unfit
 
 
 def plain(source: pa.DataType) -> pa.DataType:
@@ -60,39 +55,3 @@ def rebatch(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
 
 def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
-
-
-@dataclass(frozen=True)
-class Retyped:
-    """A source whose columns are brought to the types that they had before a database kept them.
-
-    Attributes:
-        source: The source.
-        types: The schema; all its columns must be in the source.
-    """
-
-    source: Source
-    types: pa.Schema
-
-    @property
-    def identity(self) -> DatasetIdentity:
-        """See `Source.identity`."""
-        return self.source.identity
-
-    def schema(self) -> pa.Schema:
-        """See `Source.schema`."""
-        return self.types
-
-    def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """See `Source.batches`."""
-        target = pa.schema([self.types.field(name) for name in columns])
-        for batch in self.source.batches(columns, batch_rows=batch_rows):
-            try:
-                yield batch.cast(target) if columns else batch
-            except pa.ArrowException:
-                where = self.source.identity.name
-                raise unfit("the table no longer holds what was written", where=where) from None
-
-    def fingerprint(self) -> dict[str, Any]:
-        """See `Source.fingerprint`."""
-        return self.source.fingerprint()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
 from airflow_veil.privacy.errors import SchemaError
-from airflow_veil.privacy.storage.base import Written
+from airflow_veil.privacy.storage.base import Writer, Written
 from airflow_veil.privacy.storage.batches import plain, plain_array
 from airflow_veil.privacy.storage.durable import HashingFile, sync_folder
 from airflow_veil.privacy.storage.failure import storing, unfit
@@ -20,7 +19,7 @@ FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 """What makes a spreadsheet take a cell for a formula: OWASP's list, with the full-width signs."""
 
 
-class CsvWriter:
+class CsvWriter(Writer):
     """Writes `data-00000.csv` into a folder; see `Writer`. Memory: one batch.
 
     RFC 4180 with a header; text is always quoted, so that `""` is the empty text and nothing at all is null.
@@ -53,17 +52,6 @@ class CsvWriter:
             folder.mkdir(parents=True, exist_ok=True)
             self._sink = HashingFile(folder / "data-00000.csv")
             self._writer = csv.CSVWriter(self._sink, self._plain)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`."""

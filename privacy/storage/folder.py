@@ -1,6 +1,6 @@
 """Releases as folders: written where nobody looks, published by one rename, made current by one link.
 
-    <root>/<dataset>/<release_id>/data-00000.parquet ... manifest.json   never changed once it is there
+    <root>/<dataset>/<release_id>/data-00000.parquet ... _manifest.json  never changed once it is there
     <root>/<dataset>/current -> <release_id>                             what consumers read
     <root>/<dataset>/.attempt-<release_id>-<token>/                      one attempt, mode 0700, locked while written
     <root>/<dataset>/.staged-<release_id> -> .attempt-...                the attempt that is whole
@@ -20,8 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -34,12 +33,11 @@ from airflow_veil.privacy.storage.failure import storing, unfit
 from airflow_veil.privacy.storage.files import MANIFEST
 from airflow_veil.privacy.storage.names import segment
 from airflow_veil.privacy.storage.parquet import ParquetSource, ParquetWriter
+from airflow_veil.privacy.storage.retyped import Retyped, keep_schema, kept_schema
 
 CURRENT = "current"
 ATTEMPT = ".attempt-"
 STAGED = ".staged-"
-SCHEMA = "_schema.arrow"
-"""The Arrow schema (IPC) that lies beside CSV files, which have none of their own."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,9 @@ class FolderDestination:
             attempt.mkdir(mode=0o700)
         lock = _lock(attempt)
         try:
-            if self.format == "parquet":
-                return AttemptWriter(attempt, staged, lock, ParquetWriter(attempt, schema))
-            with storing("staging", str(attempt)):
-                (attempt / SCHEMA).write_bytes(schema.serialize())
-            return AttemptWriter(attempt, staged, lock, CsvWriter(attempt, schema))
+            keep_schema(attempt, schema)
+            writer = (ParquetWriter if self.format == "parquet" else CsvWriter)(attempt, schema)
+            return AttemptWriter(attempt, staged, lock, writer)
         except BaseException:
             os.close(lock)
             remove(attempt)
@@ -92,10 +88,9 @@ class FolderDestination:
         folder = release if release.is_dir() else self._staged(dataset, release_id)
         if not folder.is_dir():
             raise self._missing(dataset, release_id)
+        schema = kept_schema(folder)
         if self.format == "parquet":
-            return ParquetSource(folder)
-        with storing("reading the schema", str(folder)):
-            schema = pa.ipc.read_schema(pa.py_buffer((folder / SCHEMA).read_bytes()))
+            return Retyped(ParquetSource(folder), schema)
         return CsvSource(folder, dict(zip(schema.names, schema.types, strict=True)), quoted_nulls=False)
 
     def commit(self, dataset: str, release_id: str, *, manifest: Mapping[str, Any]) -> bool:
@@ -209,24 +204,13 @@ class FolderDestination:
         )
 
 
-class AttemptWriter:
+class AttemptWriter(Writer):
     """The writer of one attempt: holds its lock, and links it as staged when it is whole; see `Writer`."""
 
     def __init__(self, attempt: Path, staged: Path, lock: int, inner: ParquetWriter | CsvWriter) -> None:
         self._attempt, self._staged, self._inner = attempt, staged, inner
         self._lock: int | None = lock
         self._written: Written | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`."""

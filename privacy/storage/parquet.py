@@ -7,15 +7,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_veil.privacy.errors import SchemaError
-from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Written, WrittenFile
+from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Writer, Written, WrittenFile
 from airflow_veil.privacy.storage.batches import plain_array, plain_schema, rebatch
 from airflow_veil.privacy.storage.durable import HashingFile, sync_folder
 from airflow_veil.privacy.storage.failure import storing, unfit
@@ -153,7 +152,7 @@ def _footer_digest(path: Path) -> str:
         return hashlib.sha256(file.read(length)).hexdigest()
 
 
-class ParquetWriter:
+class ParquetWriter(Writer):
     """Writes `data-00000.parquet` and so on into a folder; see `Writer`.
 
     Every file is hashed while it is written and synced to disk when it ends. Memory: one row group.
@@ -188,17 +187,6 @@ class ParquetWriter:
         self._rows = 0
         self._files: list[WrittenFile] = []
         self._written: Written | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`."""

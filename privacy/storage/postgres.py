@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.engine import URL
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
-from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Written
+from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Writer, Written
 from airflow_veil.privacy.storage.batches import plain, plain_array, rebatch
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.table_name import TableName, quoted
@@ -58,6 +57,9 @@ _KIND = """
 SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1::text AND c.relname = $2::text
 """
+
+
+_VERSIONS = "sum(hashtextextended(concat_ws('/', tableoid, ctid, xmin), 0)::numeric)::text"
 
 
 @contextmanager
@@ -115,29 +117,32 @@ class PostgresSource:
 
     def schema(self) -> pa.Schema:
         """The columns as the catalogue has them; no row is read."""
-        with _asking("reading the schema", self.where), closing(_connect(self.url)) as connection:
-            with closing(connection.cursor()) as cursor:
-                return pa.schema(
-                    [pa.field(name, arrow) for name, (arrow, _) in self._columns(cursor).items()]
-                )
+        with _asking("reading the schema", self.where), self._cursor() as cursor:
+            return pa.schema([pa.field(name, arrow) for name, (arrow, _) in self._columns(cursor).items()])
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`; all of it is one snapshot of a read-only transaction."""
         return rebatch(self._read(list(columns)), batch_rows)
 
     def fingerprint(self) -> dict[str, Any]:
-        """The table's rows and a digest over which versions of which rows there are (tableoid, ctid, xmin): any
-        insert, update or delete changes it. A view has the number of its rows only.
+        """The number of rows, and a digest over which versions of which rows there are.
+
+        It is a sum of hashes of `(tableoid, ctid, xmin)`, made by the server in one scan: any insert, update or
+        delete changes it. A view has the number of its rows only.
         """
-        with _asking("counting", self.where), closing(_connect(self.url)) as connection:
-            with closing(connection.cursor()) as cursor:
-                cursor.execute(_KIND, (self.table.schema, self.table.table))
-                kind = cursor.fetchone()
-                version = "sum(hashtextextended(concat_ws('/', tableoid, ctid, xmin), 0)::numeric)::text"
-                version = version if kind and kind[0] in ("r", "p", "m") else "NULL::text"
-                cursor.execute(f"SELECT count(*), {version} FROM {self.table.sql}")  # noqa: S608
-                rows, versions = cursor.fetchone()
+        with _asking("counting", self.where), self._cursor() as cursor:
+            cursor.execute(_KIND, (self.table.schema, self.table.table))
+            kind = cursor.fetchone()
+            version = _VERSIONS if kind and kind[0] in ("r", "p", "m") else "NULL::text"
+            cursor.execute(f"SELECT count(*), {version} FROM {self.table.sql}")  # noqa: S608
+            rows, versions = cursor.fetchone()
         return {"kind": "postgresql", "table": str(self.table), "rows": rows, "versions": versions}
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """A cursor of a connection of its own; nothing is ever committed."""
+        with closing(_connect(self.url)) as connection, closing(connection.cursor()) as cursor:
+            yield cursor
 
     def _columns(self, cursor: Any) -> dict[str, tuple[pa.DataType, str]]:
         """Column name to Arrow type and the SQL that reads it."""
@@ -152,20 +157,22 @@ class PostgresSource:
             return NATIVE[kind], f"{quoted(name)}::{kind}"
         if kind == "numeric":
             return _decimal(modifier) or self.types.get(name, pa.string()), f"{quoted(name)}::text"
+        if kind == "inet":
+            # The cast to text would add `/32` to an address.
+            return pa.string(), f"abbrev({quoted(name)})"
         known = kind in ("text", "varchar", "bpchar", "name")
         return pa.string() if known else self.types.get(name, pa.string()), f"{quoted(name)}::text"
 
     def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        with _asking("reading", self.where), closing(_connect(self.url)) as connection:
-            with closing(connection.cursor()) as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                # A scan that joins another one midway would give the rows in another order each time.
-                cursor.execute("SET LOCAL synchronize_seqscans = off")
-                known = self._columns(cursor)
-                missing = [name for name in columns if name not in known]
-                if missing:
-                    raise SchemaError(f"there is no column {', '.join(missing)}", where=self.where)
-                yield from self._stream(cursor, {name: known[name] for name in columns})
+        with _asking("reading", self.where), self._cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            # A scan that joins another one midway would give the rows in another order each time.
+            cursor.execute("SET LOCAL synchronize_seqscans = off")
+            known = self._columns(cursor)
+            missing = [name for name in columns if name not in known]
+            if missing:
+                raise SchemaError(f"there is no column {', '.join(missing)}", where=self.where)
+            yield from self._stream(cursor, {name: known[name] for name in columns})
 
     def _stream(self, cursor: Any, chosen: dict[str, tuple[pa.DataType, str]]) -> Iterator[pa.RecordBatch]:
         wanted = ", ".join(sql for _, sql in chosen.values()) or "NULL::bool"
@@ -225,7 +232,7 @@ def _casts(value: pa.Scalar, arrow: pa.DataType) -> bool:
     return True
 
 
-class PostgresWriter:
+class PostgresWriter(Writer):
     """Writes a new table in one transaction: until `close` it does not exist for anybody else; see `Writer`.
 
     Raises:
@@ -245,17 +252,6 @@ class PostgresWriter:
             self._connection = _connect(url)
             self._cursor = self._connection.cursor()
             self._cursor.execute(f"CREATE TABLE {table.sql} ({columns})")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`."""

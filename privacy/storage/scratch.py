@@ -7,17 +7,16 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import StorageError
-from airflow_veil.privacy.storage.base import DatasetIdentity, Written
+from airflow_veil.privacy.storage.base import DatasetIdentity, Source, Writer, Written
 from airflow_veil.privacy.storage.durable import remove, remove_leavings, sync_folder
 from airflow_veil.privacy.storage.failure import storing
 from airflow_veil.privacy.storage.names import segment
 from airflow_veil.privacy.storage.parquet import ParquetSource, ParquetWriter
+from airflow_veil.privacy.storage.retyped import Retyped, keep_schema, kept_schema
 
 PRIVATE = 0o700
 
@@ -51,9 +50,10 @@ class Scratch:
         target = self._place(dataset, run_key, step)
         draft = target.with_name(f".{target.name}-{secrets.token_hex(8)}")
         self._make(draft)
+        keep_schema(draft, schema)
         return ScratchWriter(draft, target, schema)
 
-    def source(self, dataset: str, run_key: str, step: str) -> ParquetSource:
+    def source(self, dataset: str, run_key: str, step: str) -> Source:
         """What a step wrote.
 
         Raises:
@@ -66,7 +66,7 @@ class Scratch:
                 where=dataset,
                 fix="run the steps of this run again from the first",
             )
-        return ParquetSource(folder)
+        return Retyped(ParquetSource(folder), kept_schema(folder))
 
     def identity(self, dataset: str, run_key: str, step: str) -> DatasetIdentity:
         """The name in lineage of a step's output: `file` and its path."""
@@ -106,24 +106,13 @@ class Scratch:
                 level.mkdir(exist_ok=True, mode=PRIVATE)
 
 
-class ScratchWriter:
+class ScratchWriter(Writer):
     """A Parquet writer whose folder takes its name only when it is whole; see `Writer`."""
 
     def __init__(self, draft: Path, target: Path, schema: pa.Schema) -> None:
         self._draft, self._target = draft, target
         self._writer = ParquetWriter(draft, schema, compression="lz4")
         self._written: Written | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`."""

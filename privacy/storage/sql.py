@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -20,11 +19,11 @@ from sqlalchemy.engine import URL
 
 from airflow_veil.privacy.errors import ReleaseError, StorageError
 from airflow_veil.privacy.storage.base import DatasetIdentity, Source, Types, Writer, Written
-from airflow_veil.privacy.storage.batches import Retyped
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.names import segment
 from airflow_veil.privacy.storage.postgres import PostgresSource, PostgresWriter, namespace
 from airflow_veil.privacy.storage.release_table import ReleaseTable, schema_of
+from airflow_veil.privacy.storage.retyped import Retyped
 from airflow_veil.privacy.storage.sqlite import SqliteSource, SqliteWriter
 from airflow_veil.privacy.storage.table_name import TableName
 
@@ -141,7 +140,12 @@ class SqlDestination:
             self._releases.add(
                 connection, table_name=table.table, dataset=dataset, release_id=release_id, schema=schema
             )
-        return TableWriter(self._releases, table, (dataset, release_id), self._writer(table, schema))
+        try:
+            return TableWriter(self._releases, table, (dataset, release_id), self._writer(table, schema))
+        except BaseException:
+            with self._releases.transaction("discarding") as connection:
+                self._releases.forget(connection, table.table)
+            raise
 
     def source(self, dataset: str, release_id: str) -> Source:
         """See `Destination.source`."""
@@ -271,7 +275,7 @@ class SqlDestination:
         return ReleaseError(f"there is no release {release_id}, committed or staged", where=dataset)
 
 
-class TableWriter:
+class TableWriter(Writer):
     """The writer of one attempt: says that it is alive, and marks the table as staged when it is whole."""
 
     def __init__(
@@ -284,17 +288,6 @@ class TableWriter:
         self._releases, self._table, self._release, self._inner = releases, table, release, inner
         self._touched = time.monotonic()
         self._written: Written | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`."""

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
-from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Written
+from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Writer, Written
 from airflow_veil.privacy.storage.batches import plain, rebatch
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.table_name import TableName, quoted
@@ -101,8 +101,9 @@ class SqliteSource:
         return rebatch(self._read(list(columns)), batch_rows)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Size and time of the file and its log, and the table's rows. SQLite keeps no version of a single table:
-        whatever is written to the file changes it.
+        """Size and time of the file and its log, and the number of rows.
+
+        SQLite keeps no version of a single table: whatever is written to the file changes it.
         """
         with _asking("counting", self.where), closing(self._connect()) as connection:
             rows = connection.execute(f"SELECT count(*) FROM {self.table.sql}").fetchone()[0]  # noqa: S608
@@ -201,7 +202,11 @@ def arrow_array(values: Sequence[Any], arrow: pa.DataType) -> pa.Array:
     kind, stored = _stored(arrow)
     if not all(value is None or type(value) in kind for value in values):
         raise TypeError
-    return pa.array(values, stored).cast(arrow)
+    column = pa.array(values, stored)
+    if pa.types.is_time(arrow):
+        # Arrow reads times of day as part of a timestamp only.
+        column = pc.binary_join_element_wise("1970-01-01", column, " ").cast(pa.timestamp("us"))
+    return column.cast(arrow)
 
 
 def _stored(arrow: pa.DataType) -> tuple[tuple[type, ...], pa.DataType]:
@@ -240,7 +245,7 @@ def _fits(value: Any, arrow: pa.DataType) -> bool:
     return True
 
 
-class SqliteWriter:
+class SqliteWriter(Writer):
     """Writes a new table, a transaction a batch; see `Writer`.
 
     SQLite lets one process write at a time, so that no transaction is longer than a batch: until `close`, rows
@@ -263,17 +268,6 @@ class SqliteWriter:
                 path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._connection.execute(f"CREATE TABLE {table.sql} ({columns})")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`. SQLite takes values one by one: the rows are Python objects here."""
