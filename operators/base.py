@@ -15,7 +15,7 @@ from airflow_veil.privacy.errors import VeilError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_veil.privacy.lineage.record import LineageRecord
+    from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.service import Done
     from airflow_veil.privacy.release.workspace import Workspace
 
@@ -100,8 +100,7 @@ class VeilOperator(BaseOperator):
         try:
             with self.workspace() as workspace:
                 record = self.planned_lineage(workspace)
-        except VeilError:
-            # `execute` is about to report it; lineage must not fail a task, nor hide it.
+        except Exception:  # noqa: BLE001 - `execute` is about to report it, without values; the provider would log it
             record = None
         return operator_lineage(record)
 

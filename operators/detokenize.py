@@ -46,7 +46,7 @@ class DetokenizeOperator(VeilOperator):
         """Turn the columns back; hands on counts."""
         from airflow_veil.privacy.release import detokenize
 
-        counts = detokenize.detokenize(
+        done = detokenize.detokenize(
             workspace,
             self.dataset,
             input=self.input_path,
@@ -55,5 +55,6 @@ class DetokenizeOperator(VeilOperator):
             reason=self.reason,
             actor=actor(context),
         )
-        self.log.info("Turned %d values of %d columns back", counts.values, len(self.columns))
-        return {"rows": counts.rows, "values": counts.values}
+        self.lineage = done.lineage
+        self.log.info("Turned %d values of %d columns back", done.values, len(self.columns))
+        return {"rows": done.rows, "values": done.values}

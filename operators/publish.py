@@ -10,7 +10,7 @@ from airflow_veil.operators.base import actor
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_veil.privacy.lineage.record import LineageRecord
+    from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.workspace import Workspace
 
 

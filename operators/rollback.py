@@ -33,6 +33,23 @@ class RollbackReleaseOperator(VeilOperator):
         from airflow_veil.privacy.release import service
 
         done = service.rollback(
-            workspace, self.dataset, release_id=self.release_id, reason=self.reason, actor=actor(context)
+            workspace,
+            self.dataset,
+            release_id=self.release_id,
+            reason=self.reason,
+            actor=actor(context),
+            replacing=self._replacing(workspace, context),
         )
         return self.finish(done)
+
+    def _replacing(self, workspace: Workspace, context: Context) -> str | None:
+        """The release that was current at the first try; noted, so that a retry does not go back one further."""
+        noted = context["task_state_store"].get("replacing")
+        if noted is not None:
+            return str(noted)
+        current = workspace.ledger.current(
+            workspace.loaded.policy.name, self.dataset, destination=workspace.destination.name
+        )
+        if current is not None:
+            context["task_state_store"].set("replacing", current.release_id)
+        return current.release_id if current is not None else None

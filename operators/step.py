@@ -12,7 +12,7 @@ from airflow_veil.privacy.transforms.base import Step
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_veil.privacy.lineage.record import LineageRecord
+    from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.workspace import Workspace
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import ReleaseError, TransformError
+from airflow_veil.privacy.lineage import record as lineage
+from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
+from airflow_veil.privacy.plan.stage import fused
 from airflow_veil.privacy.release.planning import plan_for
 from airflow_veil.privacy.release.workspace import Workspace
+from airflow_veil.privacy.storage.base import DatasetIdentity
+from airflow_veil.privacy.storage.files import MANIFEST
 from airflow_veil.privacy.storage.open import local_path
 from airflow_veil.privacy.storage.parquet import ParquetSource, ParquetWriter
 
@@ -21,16 +27,18 @@ BATCH_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Detokenized:
     """What was turned back.
 
     Attributes:
         rows: Rows of the file.
         values: Values that are not null, over all columns.
+        lineage: Which columns became what they stand for.
     """
 
     rows: int
     values: int
+    lineage: LineageRecord
 
 
 def detokenize(
@@ -42,7 +50,7 @@ def detokenize(
     columns: tuple[str, ...],
     reason: str,
     actor: str,
-) -> Counts:
+) -> Detokenized:
     """Turn reversible columns of a file back, into a new file that only its owner can read.
 
     Args:
@@ -55,7 +63,7 @@ def detokenize(
         actor: Who.
 
     Returns:
-        Counts.
+        What was turned back, in counts.
 
     Raises:
         ReleaseError: There is no reason, or the output exists.
@@ -67,8 +75,9 @@ def detokenize(
             "Turning tokens back needs a reason", expected="a sentence of at least ten characters"
         )
     plan = plan_for(workspace, dataset)
-    turned = {name: _reversible(plan, name) for name in columns}
-    source = ParquetSource(local_path(input, root=workspace.root))
+    tokens = local_path(input, root=workspace.root)
+    turned = {name: _as_made(_reversible(plan, name), tokens / MANIFEST) for name in columns}
+    source = ParquetSource(tokens)
     target = local_path(output, root=workspace.root)
     if target.exists():
         raise ReleaseError("The output is there already", where=str(target), fix="name a new one")
@@ -78,14 +87,14 @@ def detokenize(
         {"columns": list(columns), "reason": reason, "plan_digest": plan.digest},
         actor=actor,
     )
-    counts = _turn(workspace, plan, source, target, turned)
+    done = _turn(workspace, plan, source, target, turned)
     workspace.ledger.append_evidence(
         "detokenize.done",
         f"{plan.policy}/{dataset}",
-        {"columns": list(columns), "rows": counts.rows, "values": counts.values},
+        {"columns": list(columns), "rows": done.rows, "values": done.values},
         actor=actor,
     )
-    return counts
+    return done
 
 
 def _reversible(plan: Plan, name: str) -> PlannedColumn:
@@ -102,7 +111,7 @@ def _reversible(plan: Plan, name: str) -> PlannedColumn:
 
 def _turn(
     workspace: Workspace, plan: Plan, source: ParquetSource, target: Path, turned: dict[str, PlannedColumn]
-) -> Counts:
+) -> Detokenized:
     rows = values = 0
     names = source.schema().names
     with _owner_only(), ParquetWriter(target, source.schema()) as writer:
@@ -115,8 +124,24 @@ def _turn(
                 for name, array in zip(names, arrays, strict=True)
                 if name in turned
             )
-        writer.close()
-    return Counts(rows=rows, values=values)
+        written = writer.close()
+    # The tokens were made by this plan, so the columns that are turned back are the source's again.
+    made = lineage.of_stage(fused(plan), workspace.source(plan.dataset).identity, source.identity)
+    identity = DatasetIdentity("file", str(target.absolute()))
+    told = lineage.of_detokenizing(made, identity, columns=turned, written=written)
+    return Detokenized(rows=rows, values=values, lineage=told)
+
+
+def _as_made(column: PlannedColumn, manifest: Path) -> PlannedColumn:
+    """The column with the key version that a release was made with; the ring may have been rotated since.
+
+    Tokens tell their version themselves, format-preserving encryption cannot.
+    """
+    if not manifest.is_file():
+        return column
+    made = json.loads(manifest.read_text(encoding="utf-8"))["plan"]["columns"]
+    versions = {entry["name"]: entry["key_version"] for entry in made}
+    return replace(column, key_version=versions.get(column.name) or column.key_version)
 
 
 def _column(workspace: Workspace, plan: Plan, column: PlannedColumn | None, array: pa.Array) -> pa.Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_veil.privacy.lineage.record import LineageRecord
+from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release.reference import Reference
 
 

@@ -7,9 +7,11 @@ unique, its mean lies between) need that column at once; only the columns that s
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,8 +113,9 @@ def evaluate(suite: Sequence[dict[str, Any]], source: Source) -> tuple[Expectati
 
 
 def _quiet() -> None:
-    """Nothing phones home: said before the library is first imported."""
+    """Nothing phones home, said before the library is first imported; and its log, which may quote data, is silent."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
 
 
 def _columns(item: dict[str, Any]) -> list[str]:
@@ -199,22 +202,25 @@ def _frame(rows: pa.RecordBatch | pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _validate(suite: list[dict[str, Any]], frame: pd.DataFrame) -> list[Any]:
-    """Results of the library, in the suite's order; it may hand them back in another."""
+@cache
+def _batches() -> Any:
+    """Where frames become what the library validates; made once, since each context leaves a folder behind."""
     import great_expectations as gx
-    from great_expectations.core.expectation_suite import ExpectationSuite
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    batch = (
-        context.data_sources.add_pandas("staged")
-        .add_dataframe_asset("release")
-        .add_batch_definition_whole_dataframe("all")
-        .get_batch({"dataframe": frame})
-    )
+    asset = context.data_sources.add_pandas("staged").add_dataframe_asset("release")
+    return asset.add_batch_definition_whole_dataframe("all")
+
+
+def _validate(suite: list[dict[str, Any]], frame: pd.DataFrame) -> list[Any]:
+    """Results of the library, in the suite's order; it may hand them back in another."""
+    from great_expectations.core.expectation_suite import ExpectationSuite
+
     counted = {"result_format": "BASIC", "partial_unexpected_count": 0, "include_unexpected_rows": False}
     items = [{**item, "meta": {"index": index}} for index, item in enumerate(suite)]
+    batch = _batches().get_batch({"dataframe": frame})
     results = batch.validate(ExpectationSuite(name="suite", expectations=items), result_format=counted)
     return sorted(results.results, key=lambda result: result.expectation_config.meta["index"])
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from airflow_veil.privacy.lineage import record as lineage
-from airflow_veil.privacy.lineage.record import LineageRecord
+from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.plan.stage import fused, stage
 from airflow_veil.privacy.release.planning import made_by, plan_for
 from airflow_veil.privacy.release.reference import Reference
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.storage.base import DatasetIdentity
 from airflow_veil.privacy.transforms.base import Step
-
-_STAGING = DatasetIdentity("veil", "staging")
-"""What stands in lineage for a staging place before it exists."""
 
 
 def planned_step(
@@ -29,10 +26,12 @@ def planned_step(
     source = workspace.source(dataset)
     plan = plan_for(workspace, dataset, source)
     part = fused(plan) if step is None else stage(plan, step)
+    # Where it will be staged is not known before the release has begun; the name is the step's alone.
+    target = DatasetIdentity("veil", f"staging/{plan.policy}.{dataset}/{part.name}")
     if reference is None:
-        return lineage.of_stage(part, source.identity, _STAGING)
+        return lineage.of_stage(part, source.identity, target)
     before = workspace.scratch.identity(dataset, reference.release_id, reference.step)
-    return lineage.of_stage(part, before, _STAGING)
+    return lineage.of_stage(part, before, target)
 
 
 def planned_validation(workspace: Workspace, reference: Reference) -> LineageRecord:

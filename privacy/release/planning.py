@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_veil.privacy.errors import ReleaseError
-from airflow_veil.privacy.lineage.record import LineageRecord
+from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.plan.bind import bind
 from airflow_veil.privacy.plan.plan import Plan
 from airflow_veil.privacy.release.reference import Reference

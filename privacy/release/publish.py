@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.lineage import record as lineage
-from airflow_veil.privacy.lineage.record import LineageRecord
+from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release import manifest
 from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.planning import made_by
@@ -49,7 +49,15 @@ def publish(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
     )
 
 
-def rollback(workspace: Workspace, dataset: str, *, release_id: str | None, reason: str, actor: str) -> Done:
+def rollback(
+    workspace: Workspace,
+    dataset: str,
+    *,
+    release_id: str | None,
+    reason: str,
+    actor: str,
+    replacing: str | None = None,
+) -> Done:
     """Make an earlier release current again: first for readers, then in the ledger.
 
     In this order a kill in between is mended by the same call: until the ledger has it, the same release is meant.
@@ -60,13 +68,17 @@ def rollback(workspace: Workspace, dataset: str, *, release_id: str | None, reas
         release_id: Which release; the last good one before the current if None.
         reason: Why.
         actor: Who.
+        replacing: The release that is bad, where the call may be repeated: once it is no longer current, there is
+            nothing left to do.
 
     Raises:
         ReleaseError: There is no such release, or its rows are gone.
     """
     policy, ledger = workspace.loaded.policy.name, workspace.ledger
     where = workspace.destination.name
-    target = ledger.rollback_target(policy, dataset, release_id, destination=where)
+    target = ledger.current(policy, dataset, destination=where)
+    if target is None or replacing in (None, target.release_id):
+        target = ledger.rollback_target(policy, dataset, release_id, destination=where)
     workspace.destination.switch(dataset, target.release_id)
     target = ledger.rollback(
         policy, dataset, target.release_id, reason=reason, actor=actor, destination=where

@@ -10,7 +10,7 @@ from airflow_veil.privacy.engine import local
 from airflow_veil.privacy.engine.counts import Counts
 from airflow_veil.privacy.errors import ReleaseError, StorageError
 from airflow_veil.privacy.lineage import record as lineage
-from airflow_veil.privacy.lineage.record import LineageRecord
+from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.plan.stage import FUSED, Stage, fused, stage
 from airflow_veil.privacy.release import manifest
 from airflow_veil.privacy.release.done import Done, already

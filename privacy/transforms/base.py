@@ -105,7 +105,8 @@ class Binding:
 
         if self.keys is None or self.domain is None:
             raise KeyRingError("No key ring was given", where=self.where, fix="name one under `keys:`")
-        return self.keys.subkey(purpose, self.domain, version=version or self.key_version, length=length)
+        number = version or self.key_version or None
+        return self.keys.subkey(purpose, self.domain, version=number, length=length)
 
 
 class Transform(BaseModel):
