@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -62,7 +61,7 @@ def detokenize(
         actor=actor(),
     )
     if json:
-        console.as_json(asdict(counts))
+        console.as_json({"rows": counts.rows, "values": counts.values})
         return
     console.say(
         f"Turned {counts.values:,} values of {counts.rows:,} rows back, into {output}.", style="green"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airflow_veil.cli import console
+from airflow_veil.cli.helptext import flowing
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.keys.file import KeyFile
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""The key ring: what keyed treatments make their values with.
+    help=flowing(
+        """The key ring: what keyed treatments make their values with.
 
-A ring has versions. `rotate` makes a new one for new values and keeps the old ones for reading; `destroy`
-makes what an old one made unreadable for good. A team keeps its ring in an Airflow connection or secrets
-backend instead of a file; write one for it with `veil keys init --print`.
-""",
+        A ring has versions. `rotate` makes a new one for new values and keeps the old ones for reading; `destroy`
+        makes what an old one made unreadable for good. A team keeps its ring in an Airflow connection or secrets
+        backend instead of a file; write one for it with `veil keys init --print`.
+        """
+    ),
 )
 
 File = Annotated[

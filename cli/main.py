@@ -8,8 +8,9 @@ import typer
 
 from airflow_veil.cli import check, demo, detokenize, diff, keys, lineage, plan, releases, run, schema
 from airflow_veil.cli.errors import MEANINGS, VeilGroup
+from airflow_veil.cli.helptext import reflow
 
-_EXIT_CODES = "\n\n".join(f"[bold]{code}[/bold]  {meaning}" for code, meaning in MEANINGS.items())
+_EXIT_CODES = "\n".join(f"{code:>4}  {meaning}" for code, meaning in MEANINGS.items())
 
 app = typer.Typer(
     name="veil",
@@ -23,15 +24,12 @@ app = typer.Typer(
 
 [bold]Begin with[/bold]
 
-[green]veil demo data --out demo/retail[/green]   invented customers to try things on
-
-[green]veil check POLICY[/green]                  every mistake in a policy, before a row moves
-
-[green]veil plan POLICY[/green]                   what becomes of each column
-
-[green]veil run POLICY -d DATASET[/green]         make the release
+[green]veil demo data --out demo/retail[/green]  invented customers to try things on
+[green]veil check POLICY[/green]                 every mistake, before a row moves
+[green]veil plan POLICY[/green]                  what becomes of each column
+[green]veil run POLICY -d DATASET[/green]        make the release
 """,
-    epilog=f"Exit codes\n\n{_EXIT_CODES}\n\nVEIL_DEBUG=1 adds a traceback, without values of variables.",
+    epilog=f"[bold]Exit codes[/bold]\n{_EXIT_CODES}\n\n`VEIL_DEBUG=1` adds a traceback, without variables.",
 )
 
 for _command in (check.check, plan.plan, diff.diff, run.run, detokenize.detokenize, schema.schema):
@@ -43,6 +41,7 @@ for _name, _group in {
     "demo": demo.app,
 }.items():
     app.add_typer(_group, name=_name)
+reflow(app)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
