@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -479,6 +482,30 @@ def tables(url: str) -> set[str]:
     return {row[0] for row in execute(url, f"SELECT name FROM {catalogue}")} - {"veil_releases"}
 
 
+KILLED = """
+import os, signal, sys
+import pyarrow as pa
+from airflow_veil.privacy.storage.release_table import ReleaseTable
+from airflow_veil.privacy.storage.sql import SqlDestination
+
+url, moment = sys.argv[1:]
+point = ReleaseTable.point
+
+def deadly(*args):
+    if moment == "after the view":
+        point(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ReleaseTable.point = deadly
+batch = pa.record_batch([pa.array([2]), pa.array(["2"])], names=["n", "t"])
+with SqlDestination(url).writer("people", "r2", batch.schema) as writer:
+    writer.write(batch)
+    if moment == "while writing":
+        deadly()
+SqlDestination(url).commit("people", "r2", manifest={})
+"""
+
+
 class TestSqlDestination:
     def test_is_a_destination(self, sqlite: str) -> None:
         """Classes keep the protocols."""
@@ -547,6 +574,36 @@ class TestSqlDestination:
         assert shown(database) == [1]
         assert destination.manifest("people", "r1")["release"] == "r1"
         assert len(tables(database)) == 1
+
+    def test_commits_at_once_give_one_release(self, database: str) -> None:
+        """Threads stand for tasks: exactly one publishes, the others find it done."""
+        stage(SqlDestination(database), "r1", 1, 2)
+
+        def commit(_: int) -> bool:
+            return SqlDestination(database).commit("people", "r1", manifest={})
+
+        with ThreadPoolExecutor(6) as pool:
+            published = list(pool.map(commit, range(6)))
+
+        assert sorted(published) == [False] * 5 + [True]
+        assert shown(database) == [1, 2]
+
+    @pytest.mark.parametrize("moment", ["before the view", "after the view", "while writing"])
+    def test_a_kill_leaves_the_release_before(self, database: str, moment: str) -> None:
+        """SIGKILL within the transaction that publishes, or while rows are sent; the next run publishes."""
+        destination = SqlDestination(database)
+        publish(destination, "r1", 1)
+
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, database, moment], capture_output=True, check=False
+        )
+
+        assert killed.returncode == -9, killed.stderr
+        assert (shown(database), destination.current("people")) == ([1], "r1")
+        assert publish(destination, "r2", 2)
+        assert shown(database) == [2]
+        destination.sweep("people", -10)
+        assert len(tables(database)) == 2
 
     def test_switches_back_and_forth(self, database: str) -> None:
         """A rollback points the view elsewhere."""
