@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
+from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
 from airflow_veil.privacy.transforms.text import decoded
 
-Int64 = Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)]
 FiniteFloat = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 
 _TYPES: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
@@ -28,10 +28,17 @@ class Constant(Transform):
     word: ClassVar[str] = "constant"
     step: ClassVar[Step] = Step.MINIMIZE
 
-    value: StrictBool | Int64 | FiniteFloat | StrictStr
+    value: StrictBool | StrictInt | FiniteFloat | StrictStr
     """What every row gets; its own type is the type of the column."""
     keep_nulls: bool = False
     """Whether a null stays null."""
+
+    @field_validator("value")
+    @classmethod
+    def _fits(cls, value: bool | int | float | str) -> bool | int | float | str:  # noqa: FBT001, PYI041
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise PydanticCustomError("constant_value", "a whole number must fit into 64 bits")
+        return value
 
     @property
     def properties(self) -> Properties:

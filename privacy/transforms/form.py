@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import pyarrow as pa
+from pydantic import BeforeValidator, WithJsonSchema
 
 from airflow_veil.privacy.errors import TransformError
 from airflow_veil.privacy.transforms.base import Binding
 
-Invalid = Literal["fail", "null"]
+Invalid = Annotated[
+    Literal["fail", "null"],
+    BeforeValidator(lambda word: "null" if word is None else word),  # YAML reads a bare `null` as nothing
+    WithJsonSchema({"enum": ["fail", "null", None]}),
+]
 """What becomes of a value that a form cannot take: the run fails with a count, or the value becomes null."""
 
 Coarsen = Callable[[pa.Array], pa.Array]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
@@ -28,8 +28,10 @@ from airflow_veil.privacy.transforms.networks import Networks
 from airflow_veil.privacy.transforms.prefix import Prefix
 from airflow_veil.privacy.transforms.text import MaskCharacter, decoded, on_values, plain
 
-Finite = StrictInt | Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[StrictInt, Field(gt=0, le=10**18)] | Annotated[float, Field(gt=0, le=1e18)]
+Finite = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Positive = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
+
+_WIDEST = 10**18
 
 _FORMS = {
     "width": "numbers",
@@ -130,7 +132,8 @@ class Generalize(Transform):
             msg = f"`generalize` takes exactly one form, this one names {named}; forms: {', '.join(_FORMS)}"
             raise _wrong(msg)
         for companion, of in _COMPANIONS.items():
-            if companion in self.model_fields_set and not set(of) & set(given):
+            unset = type(self).model_fields[companion].default
+            if getattr(self, companion) != unset and not set(of) & set(given):
                 msg = f"`{companion}` goes with {' or '.join(f'`{name}`' for name in of)} only"
                 raise _wrong(msg)
         self._check_numbers(given)
@@ -139,6 +142,8 @@ class Generalize(Transform):
     def _check_numbers(self, given: list[str]) -> None:
         if sum(name in given for name in ("width", "edges", "round_to", "digits")) > 1:
             raise _wrong("`width`, `edges`, `round_to` and `digits` do not go together; choose one")
+        if max(self.width or 0, self.round_to or 0) > _WIDEST:
+            raise _wrong("`width` and `round_to` are at most 10^18")
         if self.edges is not None:
             if list(self.edges) != sorted(set(self.edges)):
                 raise _wrong("`edges` must ascend")

@@ -72,8 +72,8 @@ def _own_names(texts: pa.Array, names: Sequence[pa.Array]) -> tuple[Index, list[
     rows, codes = np.divmod(held, max(len(known), 1))
     owners, begins = np.unique(rows, return_index=True)
     words = known.take(pa.array(codes)).to_pylist()
-    ends = [*begins[1:].tolist(), len(words)]
-    return owners, [frozenset(words[begin:end]) for begin, end in zip(begins, ends, strict=True)]
+    borders = [*begins.tolist(), len(words)]
+    return owners, [frozenset(words[begin:end]) for begin, end in itertools.pairwise(borders)]
 
 
 def _words(texts: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -206,8 +206,8 @@ PATTERNS = (
     Pattern("phone", r"\+" + _DIGITS),
     Pattern("card", _CARD, _card),
     Pattern("ssn", _SSN),
-    Pattern("ip", _IPV4, _ipv4),
     Pattern("ip", _IPV6, _ipv6),
+    Pattern("ip", _IPV4, _ipv4),
     Pattern("phone", r"(?:\(|\b)" + _DIGITS, _phone),
 )
 """Every pattern, in the order they are applied: what may hold, or be taken for, another kind comes before it."""

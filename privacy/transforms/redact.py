@@ -43,7 +43,14 @@ class Redact(Transform):
 
     @property
     def properties(self) -> Properties:
-        return Properties(deterministic=True, reversible=False, unique=False, hides_length=False, masks=True)
+        return Properties(
+            # With names, the same text is another one in a row of other people.
+            deterministic=not self.names_from,
+            reversible=False,
+            unique=False,
+            hides_length=False,
+            masks=True,
+        )
 
     def accepts(self, source: pa.DataType) -> bool:
         return is_text(source)
