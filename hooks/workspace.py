@@ -47,7 +47,8 @@ def database_url(conn_id: str) -> str:
     """
     found = connection.fetch(conn_id, types=("sqlite", "postgres"))
     if found.conn_type == "sqlite":
-        return f"sqlite:///{found.host}"
+        # `sqlite:////data/crm.db` and a form with the path as host mean the same file.
+        return f"sqlite:///{found.host or found.schema}"
     return connection.postgres_url(found)
 
 

@@ -115,6 +115,7 @@ class TestConnection:
         ("parts", "url"),
         [
             ({"conn_type": "sqlite", "host": "/data/crm.db"}, "sqlite:////data/crm.db"),
+            ({"conn_type": "sqlite", "schema": "/data/crm.db"}, "sqlite:////data/crm.db"),
             (
                 {
                     "conn_type": "postgres",
@@ -127,7 +128,7 @@ class TestConnection:
                 "postgresql://u:p%40ss@db:5432/crm",
             ),
         ],
-        ids=["sqlite", "postgres"],
+        ids=["sqlite", "sqlite URI", "postgres"],
     )
     def test_a_database_url_is_built(
         self, monkeypatch: pytest.MonkeyPatch, parts: dict[str, object], url: str
