@@ -17,7 +17,9 @@ each = pytest.mark.parametrize("word", ALL)
 class TestRegistry:
     def test_has_every_treatment_there_is(self) -> None:
         """No class is left out and no word is claimed twice."""
-        assert set(ALL.values()) == {*Transform.__subclasses__(), *RowFilter.__subclasses__()}
+        classes = {*Transform.__subclasses__(), *RowFilter.__subclasses__()}
+
+        assert set(ALL.values()) == {cls for cls in classes if cls.__module__.startswith(transforms.__name__)}
         assert len(ALL) == len(TRANSFORMS) + len(ROW_FILTERS)
 
     @each
@@ -51,4 +53,3 @@ class TestRegistry:
         """The reference and the contract tests run over them."""
         assert set(EXAMPLES) == set(ALL)
         assert all(EXAMPLES.values())
-        assert transforms.__doc__
