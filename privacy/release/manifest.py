@@ -63,6 +63,7 @@ def output_of(written: Written) -> dict[str, Any]:
     return {
         "rows": written.rows,
         "bytes": written.bytes,
+        "guarded_cells": written.guarded,
         "files": [{"name": f.name, "bytes": f.bytes, "sha256": f.sha256} for f in written.files],
     }
 

@@ -107,13 +107,12 @@ class Workspace:
                 if isinstance(source, TableSource)
                 else source.model_copy(update={"uri": self.source_uri, "format": None})
             )
+        declared = {name: column.arrow_type for name, column in data.columns.items()}
+        types = {name: arrow_type for name, arrow_type in declared.items() if arrow_type is not None}
         if isinstance(source, TableSource):
             from airflow_veil.privacy.storage.sql import SqlSource
 
-            return SqlSource(self.connect(source.connection), source.table)
-        types = {
-            name: column.arrow_type for name, column in data.columns.items() if column.arrow_type is not None
-        }
+            return SqlSource(self.connect(source.connection), source.table, types)
         return open_source(source, root=self.root, types=types)
 
     @cached_property
