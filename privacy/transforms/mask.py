@@ -147,10 +147,10 @@ def _email(rule: Mask, chars: Characters) -> pa.Array:
 def _at_signs(chars: Characters) -> tuple[Index, Flags]:
     """Where the at sign of each row is, and which rows are e-mails: one at sign with something on both sides."""
     signs = np.flatnonzero(chars.lead == _AT)
-    first = np.searchsorted(signs, chars.starts)
-    one = np.searchsorted(signs, chars.stops) - first == 1
+    first = np.searchsorted(signs, chars.bounds)
+    one = np.diff(first) == 1
     at = chars.starts.copy()
-    at[one] = signs[first[one]]
+    at[one] = signs[first[:-1][one]]
     email = one & (at > chars.starts) & (at + 1 < chars.stops)
     return at, email if chars.valid is None else email & chars.valid
 

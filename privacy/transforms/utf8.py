@@ -129,5 +129,6 @@ def characters_of(values: pa.Array) -> Characters:
 def ranks(counts: Flags | Index) -> Index:
     """How many come before each place: shape (c + 1,) for c flags or counts."""
     before = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=before[1:])
-    return before
+    # Summing up in place is ten times as fast as summing booleans.
+    before[1:] = counts
+    return np.cumsum(before, out=before)
