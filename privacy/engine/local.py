@@ -1,7 +1,7 @@
 """The local engine: streams a stage from a source to a writer in constant memory.
 
 The calling thread reads and writes, as a plain copy would; a few threads treat the batches in between. At
-most `2 * threads` batches are on their way, whatever the table's size, and they leave in the order they came.
+most `4 * threads` batches are on their way, whatever the table's size, and they leave in the order they came.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ TURN_SECONDS = 0.0005
 """How long a thread may keep Python's interpreter from the others; Python's own default is ten times as long."""
 
 BATCH_ROWS = 1 << 16
-"""Rows a batch: so many that the Python around a batch costs nothing, so few that some fit anywhere."""
+BATCH_CELLS = 1 << 20
+"""A batch's rows and cells, at most: so many that the Python around it costs nothing, so few that some fit anywhere."""
+
+AHEAD = 4
+"""Batches on their way for each thread: the writer takes them in bursts, a row group at a time."""
 
 
 def run(
@@ -40,7 +44,7 @@ def run(
     writer: Writer,
     *,
     keys: Keys | None = None,
-    batch_rows: int = BATCH_ROWS,
+    batch_rows: int | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Counts:
@@ -56,7 +60,7 @@ def run(
         writer: Where they go. It gets at least one batch, an empty one if no row leaves, so that even an
             empty output has its schema.
         keys: The key ring; None where no treatment needs one.
-        batch_rows: Rows a batch.
+        batch_rows: Rows a batch; left out, fewer for a table of many columns.
         threads: Threads that treat batches; as many as this process may use cores by default.
         progress: Called after each batch.
 
@@ -70,6 +74,7 @@ def run(
         InternalError: A treatment broke its contract.
     """
     threads = threads or len(os.sched_getaffinity(0))
+    batch_rows = batch_rows or min(BATCH_ROWS, BATCH_CELLS // max(len(stage.reads), len(stage.columns)) + 1)
     treatments = [prepare(stage, keys) for _ in range(threads)]
     total = _nothing(stage)
     wrote = False
@@ -130,7 +135,7 @@ def _treated(batches: Iterator[pa.RecordBatch], treatments: list[Treatment]) -> 
     try:
         for batch in batches:
             pending.append(pool.submit(treat, batch))
-            while pending and (len(pending) >= 2 * len(treatments) or pending[0].done()):
+            while pending and (len(pending) >= AHEAD * len(treatments) or pending[0].done()):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
