@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_veil.privacy.errors import ReleaseError
+from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release import manifest
@@ -26,26 +27,38 @@ def publish(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
     """
     made = made_by(workspace, reference)
     destination = workspace.destination
-    if not reference.published:
-        release = workspace.ledger.release(reference.release_id)
-        final = manifest.final(release, workspace.loaded, now=datetime.now(UTC))
-        _was_validated(workspace, final, reference)
-        destination.commit(reference.dataset, reference.release_id, manifest=final)
-        workspace.ledger.publish(
-            reference.release_id,
-            final,
-            rows_out=reference.rows_out,
-            expires_at=manifest.expiry(final),
-            actor=actor,
-        )
+    release = workspace.ledger.release(reference.release_id)
+    published = release.state in (ReleaseState.CURRENT, ReleaseState.SUPERSEDED)
+    if not published:
+        _commit(workspace, release, rows_out=reference.rows_out, actor=actor)
     copied = lineage.of_copy(
         made, destination.identity(reference.dataset), stage="publish", version=reference.release_id
     )
-    said = "was published before" if reference.published else "is published"
+    said = "was published before" if published else "is published"
     return Done(
         reference=replace(reference, step="publish", published=True),
         lineage=copied,
         summary=f"Release {reference.release_id} of {reference.dataset} {said}: {reference.rows_out} rows",
+    )
+
+
+def _commit(workspace: Workspace, release: ReleaseRecord, *, rows_out: int, actor: str) -> None:
+    """Publish first for readers, then in the ledger; a kill in between is mended by the same call."""
+    if release.state is not ReleaseState.STAGED:
+        # Told before readers see anything: a late task of a bad release must not bring it back.
+        raise ReleaseError(
+            f"The release is {release.state}, so it cannot be published",
+            where=f"release {release.release_id} of {release.dataset}",
+            fix="clear the run from its first task, or roll forward to the release",
+        )
+    final = manifest.final(release, workspace.loaded, now=datetime.now(UTC))
+    _was_validated(workspace, final, release)
+    destination = workspace.destination
+    if not destination.commit(release.dataset, release.release_id, manifest=final):
+        # It was there: by a run that was killed here, or before a rollback. What is there says when.
+        final = destination.manifest(release.dataset, release.release_id)
+    workspace.ledger.publish(
+        release.release_id, final, rows_out=rows_out, expires_at=manifest.expiry(final), actor=actor
     )
 
 
@@ -102,11 +115,11 @@ def rollback(
     )
 
 
-def _was_validated(workspace: Workspace, final: dict[str, Any], reference: Reference) -> None:
+def _was_validated(workspace: Workspace, final: dict[str, Any], release: ReleaseRecord) -> None:
     """Nothing is published past its expectations, also by a DAG that forgot the task."""
-    if workspace.loaded.policy.datasets[reference.dataset].expectations and "expectations" not in final:
+    if workspace.loaded.policy.datasets[release.dataset].expectations and not final.get("expectations"):
         raise ReleaseError(
             "The policy names expectations, and they were not run",
-            where=f"release {reference.release_id} of {reference.dataset}",
+            where=f"release {release.release_id} of {release.dataset}",
             fix="put a ValidateOperator before the publication",
         )

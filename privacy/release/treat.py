@@ -86,15 +86,10 @@ def _run(
     """Run a stage and note what it did in the draft of the manifest."""
     keys = workspace.keys if part.plan.needs_keys else None
     reads_source = part.name in (FUSED, _STEPS[0].value)
-    before = manifest.digest_of(source.fingerprint()) if reads_source else ""
     with writer:
         counts = local.run(part, source, writer, keys=keys, progress=progress)
-        if reads_source and manifest.digest_of(source.fingerprint()) != before:
-            raise StorageError(
-                "The source changed while it was read",
-                where=part.plan.dataset,
-                fix="run again when nobody writes it",
-            )
+        if reads_source:
+            _unchanged(workspace, reference, source)
         written = writer.close()
     handed_on = replace(
         reference,
@@ -107,11 +102,25 @@ def _run(
     return Done(reference=handed_on, lineage=made, summary=_summary(part, counts))
 
 
+def _unchanged(workspace: Workspace, reference: Reference, source: Source) -> None:
+    """What was read is the version that the release began with, and that its manifest names."""
+    begun = workspace.ledger.release(reference.release_id).manifest or {}
+    if manifest.digest_of(begun["source"]["fingerprint"]) != manifest.digest_of(source.fingerprint()):
+        raise StorageError(
+            "The source changed while it was read",
+            where=reference.dataset,
+            fix="run again, from the first task, when nobody writes it",
+        )
+
+
 def _step_facts(part: Stage, counts: Counts, written: Written, made: LineageRecord) -> dict[str, Any]:
-    """What a stage adds to the draft; the last one brings the files and the lineage of what is published."""
+    """What a stage adds to the draft; the last one brings the files and the lineage of what is published.
+
+    A validation counts for the rows that it saw, not for those that were staged after it.
+    """
     facts: dict[str, Any] = {f"counts_{part.name}": counts.as_dict()}
     if part.name in (FUSED, _STEPS[-1].value):
-        facts |= {"output": manifest.output_of(written), "lineage": made.as_dict()}
+        facts |= {"output": manifest.output_of(written), "lineage": made.as_dict(), "expectations": None}
     return facts
 
 

@@ -1,0 +1,58 @@
+"""Calendar periods."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_veil.privacy.release.period import after
+
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}T22:30:00+00:00")
+
+
+class TestAfter:
+    @pytest.mark.parametrize(
+        ("start", "period", "end"),
+        [
+            ("2026-01-31", "P1M", "2026-02-28"),
+            ("2028-01-31", "P1M", "2028-02-29"),
+            ("2026-03-31", "P1M", "2026-04-30"),
+            ("2026-12-15", "P1M", "2027-01-15"),
+            ("2028-02-29", "P1Y", "2029-02-28"),
+            ("2028-02-29", "P4Y", "2032-02-29"),
+            ("2026-11-30", "P3M", "2027-02-28"),
+            ("2026-01-01", "P30D", "2026-01-31"),
+            ("2026-01-01", "P2W", "2026-01-15"),
+            ("2026-01-31", "P1Y1M1W1D", "2027-03-08"),
+            ("2026-06-15", "P24M", "2028-06-15"),
+            ("2026-06-15", "P0D", "2026-06-15"),
+        ],
+    )
+    def test_follows_the_calendar(self, start: str, period: str, end: str) -> None:
+        """A month later is the same day of the next month, or its last; weeks and days come after that."""
+        assert after(_at(start), period) == _at(end)
+
+    @pytest.mark.parametrize(
+        "period", ["", "P", "1M", "P1H", "PT1H", "P1M1Y", "P-1D", "p1d", "P1.5D", "P1D "]
+    )
+    def test_anything_else_is_refused(self, period: str) -> None:
+        """What is no period of years, months, weeks and days is an error, not a guess."""
+        with pytest.raises(ValueError, match="period"):
+            after(_at("2026-01-01"), period)
+
+    @given(MOMENTS, st.integers(0, 600))
+    def test_months_lead_to_the_month_counted(self, moment: datetime, months: int) -> None:
+        """Months later is that many months on, at the same time of day, never beyond the month's end."""
+        later = after(moment, f"P{months}M")
+
+        assert (later.year * 12 + later.month) - (moment.year * 12 + moment.month) == months
+        assert later.timetz() == moment.timetz()
+        assert later.day <= moment.day
+        assert later.day == moment.day or (later + timedelta(days=1)).day == 1
