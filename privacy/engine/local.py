@@ -57,8 +57,8 @@ def run(
     Args:
         stage: What to do.
         source: Where the rows come from; `stage.reads` are the columns read.
-        writer: Where they go. It gets at least one batch, an empty one if no row leaves, so that even an
-            empty output has its schema.
+        writer: Where they go, made for `stage.output_schema`. It gets no empty batches; without any, closing it
+            leaves an output that has its schema.
         keys: The key ring; None where no treatment needs one.
         batch_rows: Rows a batch; left out, fewer for a table of many columns.
         threads: Threads that treat batches; as many as this process may use cores by default.
@@ -77,7 +77,6 @@ def run(
     batch_rows = batch_rows or min(BATCH_ROWS, BATCH_CELLS // max(len(stage.reads), len(stage.columns)) + 1)
     treatments = [prepare(stage, keys) for _ in range(threads)]
     total = _nothing(stage)
-    wrote = False
     batches = source.batches(stage.reads, batch_rows=batch_rows)
     # Closed here and now: a traceback would keep a suspended generator, and with it its threads, alive.
     with _short_turns(), closing(_treated(batches, treatments)) as treated:
@@ -85,11 +84,8 @@ def run(
             total += counts
             if batch.num_rows:
                 writer.write(batch)
-                wrote = True
             if progress is not None:
                 progress(total.rows_in, total.rows_out)
-    if not wrote:
-        writer.write(pa.RecordBatch.from_pylist([], schema=stage.output_schema))
     return total
 
 

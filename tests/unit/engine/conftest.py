@@ -131,9 +131,10 @@ class Table:
 
 
 class Sink:
-    """A writer that keeps what it was given."""
+    """A writer that keeps what it was given; like those of files, it knows its schema."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: pa.Schema | None = None) -> None:
+        self.schema = schema
         self.batches: list[pa.RecordBatch] = []
         self.aborted = False
 
@@ -151,7 +152,7 @@ class Sink:
 
     @property
     def table(self) -> pa.Table:
-        return pa.Table.from_batches(self.batches)
+        return pa.Table.from_batches(self.batches, self.schema)
 
 
 def _plan(table: pa.Table, treatments: Mapping[str, Transform], *filters: RowFilter) -> Plan:

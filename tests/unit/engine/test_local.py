@@ -30,7 +30,7 @@ NAMES = ("a", "b", "c", "d", "e", "unnamed")
 
 def _release(kit: Any, plan: Plan, table: pa.Table, **how: Any) -> tuple[pa.Table, Any]:
     """The table that a fused run gives, and its counts."""
-    sink = kit.Sink()
+    sink = kit.Sink(plan.output_schema)
     counts = run(fused(plan), kit.Table(table), sink, **how)
     return sink.table, counts
 
@@ -105,8 +105,9 @@ class TestEquivalence:
         whole, counts = _release(kit, plan, table, batch_rows=batch_rows)
         staged, dropped = table, 0
         for step in Step:
-            sink = kit.Sink()
-            step_counts = run(stage(plan, step), kit.Table(staged), sink, batch_rows=batch_rows)
+            each = stage(plan, step)
+            sink = kit.Sink(each.output_schema)
+            step_counts = run(each, kit.Table(staged), sink, batch_rows=batch_rows)
             dropped += sum(step_counts.dropped_rows.values())
             staged = _through_parquet(sink.table)
 
