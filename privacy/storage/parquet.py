@@ -277,7 +277,8 @@ class _Part:
             raise
 
     def write(self, table: pa.Table) -> None:
-        self._writer.write_table(table, row_group_size=table.num_rows)
+        # An empty table still gives the file its schema; a row group of no rows is refused.
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
         self.rows += table.num_rows
 
     def finish(self) -> WrittenFile:
