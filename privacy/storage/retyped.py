@@ -48,7 +48,14 @@ class Retyped:
         return self.source.identity
 
     def schema(self) -> pa.Schema:
-        """See `Source.schema`."""
+        """See `Source.schema`: the types as kept, for the columns that are really there.
+
+        Raises:
+            StorageError: The columns are not those that were written.
+        """
+        if self.source.schema().names != self.types.names:
+            where = self.source.identity.name
+            raise unfit("the columns are no longer those that were written", where=where)
         return self.types
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:

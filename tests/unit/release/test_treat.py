@@ -131,9 +131,6 @@ class TestStaging:
 
         assert {path: path.stat().st_mtime_ns for path in shop.releases.rglob("*")} == before
 
-    @pytest.mark.xfail(
-        strict=True, reason="pyarrow refuses a row group of no rows: ParquetWriter must not ask for one"
-    )
     def test_an_empty_source_is_an_empty_release(self, shop: Shop) -> None:
         """No rows in, no rows out, with all columns and types."""
         shop.supply(people(0).cast(people(1).schema))
