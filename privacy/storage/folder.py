@@ -168,6 +168,9 @@ class FolderDestination:
         """Whether this call, and not another at the same time, made the release."""
         attempt = staged.resolve()
         if not staged.is_dir():
+            if release.is_dir():
+                # Another commit was faster: it took the attempt away between two looks.
+                return False
             raise self._missing(release.parent.name, release.name)
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
         try:

@@ -23,6 +23,8 @@ from airflow_veil.privacy.storage.files import DataFile, FileSet
 SUFFIXES = (".parquet", ".parq", ".pq")
 READ_BUFFER = 1 << 20
 """Bytes that are read at a time from a column chunk. Without it a whole chunk is read, however large it is."""
+WRITE_BUFFER = 4 << 20
+"""Bytes that are handed to the file at a time."""
 ROW_GROUP_ROWS = 1 << 18
 ROW_GROUP_BYTES = 64 << 20
 """A row group ends at either, so that wide rows do not take more memory than narrow ones."""
@@ -268,12 +270,15 @@ class _Part:
     def __init__(self, path: Path, schema: pa.Schema, compression: str, dictionary: list[str]) -> None:
         self.rows = 0
         self.sink = HashingFile(path)
+        # Arrow writes page by page and each call into Python waits for its lock: few large ones are cheaper.
+        self._buffer = pa.BufferedOutputStream(pa.PythonFile(self.sink, "w"), WRITE_BUFFER)
         try:
             self._writer = pq.ParquetWriter(
-                self.sink, schema, compression=compression, use_dictionary=dictionary
+                self._buffer, schema, compression=compression, use_dictionary=dictionary
             )
         except BaseException:
             self.sink.drop()
+            self._buffer.close()
             raise
 
     def write(self, table: pa.Table) -> None:
@@ -283,12 +288,14 @@ class _Part:
 
     def finish(self) -> WrittenFile:
         self._writer.close()
+        self._buffer.close()
         return self.sink.finish()
 
     def drop(self) -> None:
         self.sink.drop()
         # Arrow's writer ends its own state now, into nowhere; left to the garbage collector it would complain.
         self._writer.close()
+        self._buffer.close()
 
 
 def _repeats(column: pa.ChunkedArray) -> bool:
