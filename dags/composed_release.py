@@ -53,5 +53,5 @@ if policy.exists():
             outlets=[release_asset(policy, "customers")],
             **customers,
         )
-        scrub = ScrubStagingOperator(task_id="scrub", **customers).as_teardown(setups=minimize)
+        scrub = ScrubStagingOperator(task_id="scrub", **customers).as_teardown()
         chain(publish, [scrub, announce(publish.output)])

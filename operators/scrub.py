@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class ScrubStagingOperator(VeilOperator):
     """Remove what this run staged and did not publish, and what killed runs left behind.
 
-    Made for a teardown: `scrub.as_teardown(setups=first)`. A worker that is killed for good takes its teardown with it;
-    the sweep of the next run finds what it left.
+    Made for a teardown behind the last task: `publish >> scrub.as_teardown()`. Not with `setups=<first task>`: Airflow
+    skips a teardown whose setup failed, and that one has staged already. A scheduler that is killed for good takes its
+    teardowns with it; the sweep of the next run finds what they left.
 
     Args:
         orphans_after: Staging of other runs is an orphan when it is older than this and nobody holds it.

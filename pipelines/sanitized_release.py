@@ -119,7 +119,8 @@ def sanitized_release_group(
             **common,
         )
         scrub = ScrubStagingOperator(task_id="scrub", **common)
-        chain(*staged, validate, publish, scrub.as_teardown(setups=staged[0]))
+        # A teardown of its own: as one of `staged[0]` it would not run where that task itself fails or is killed.
+        chain(*staged, validate, publish, scrub.as_teardown())
     return group
 
 
