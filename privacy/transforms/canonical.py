@@ -131,9 +131,18 @@ _SPELLINGS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, str],
     (pa.types.is_timestamp, _timestamp),
 )
 
+_SHARE = 16
+"""One row in so many is looked at to see whether values repeat."""
+
+_FEWEST = 256
+"""Below so many rows to look at, encoding saves nothing worth while."""
+
 
 def once_per_distinct(values: pa.Array, kernel: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    """Apply a kernel that treats each value by itself; a dictionary's entries are treated once.
+    """Apply a kernel that treats each value by itself; values that repeat a lot are treated once.
+
+    Encoding a column costs a fraction of treating it by key, so it pays where half the values are repeats: the
+    references of a fact table.
 
     Args:
         values: One column, n rows.
@@ -142,9 +151,24 @@ def once_per_distinct(values: pa.Array, kernel: Callable[[pa.Array], pa.Array]) 
     Returns:
         n treated values, without dictionary encoding.
     """
+    if not pa.types.is_dictionary(values.type) and _repeats(values):
+        values = values.dictionary_encode()
     if pa.types.is_dictionary(values.type) and len(values.dictionary) <= len(values):
         return kernel(values.dictionary).take(values.indices)
     return kernel(plain(values))
+
+
+def _repeats(values: pa.Array) -> bool:
+    """Whether about half of a long column's values are repeats, judged by one run of rows in its middle.
+
+    Of m rows drawn from n with d distinct values, about m*m / 2d are repeats: with d = n/2 and m = n/16 one in 16.
+    A run of neighbours shows the repeats of a sorted column as well, which rows drawn far apart would not.
+    """
+    count = len(values) // _SHARE
+    if count < _FEWEST or pa.types.is_nested(values.type):
+        return False
+    run = values.slice(len(values) // 2, count)
+    return (count - int(pc.count_distinct(run, mode="all").as_py())) * _SHARE >= count
 
 
 def joined(parts: list[pa.Array], rows: list[np.ndarray]) -> pa.Array:

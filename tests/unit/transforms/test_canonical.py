@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,6 +133,32 @@ class TestOncePerDistinct:
         column = pa.DictionaryArray.from_arrays(indices, pa.array(list("abc")[:entries]))
         assert once_per_distinct(column, kernel).equals(column.dictionary_decode())
         assert seen == [min(rows, entries)]
+
+    @pytest.mark.parametrize(
+        ("values", "once"),
+        [
+            (np.arange(16_384), False),
+            (np.random.default_rng(1).integers(0, 14_000, 16_384), False),
+            (np.random.default_rng(1).integers(0, 4_000, 16_384), True),
+            (np.repeat(np.arange(1_639), 10)[:16_384], True),
+            (np.repeat(np.arange(10), 10), False),
+        ],
+        ids=["distinct", "few repeats", "repeats", "sorted repeats", "short"],
+    )
+    def test_repeats_are_treated_once(self, values: np.ndarray, once: bool) -> None:
+        """A column of repeats reaches the kernel as its distinct values; the result is the same either way."""
+        seen: list[int] = []
+
+        def kernel(column: pa.Array) -> pa.Array:
+            seen.append(len(column))
+            return pc.cast(column, pa.string())
+
+        column = pa.array(values, mask=values == values[3])
+
+        treated = once_per_distinct(column, kernel)
+
+        assert treated.equals(pc.cast(column, pa.string()))
+        assert (seen[0] < len(values)) == once
 
 
 class TestJoined:
