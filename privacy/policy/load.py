@@ -137,27 +137,35 @@ def _finding(
 
 def _from_pydantic(path: Path, document: source_map.Document, error: Any) -> Finding:
     """Place one error of pydantic in the file; its message never repeats an input."""
-    place = _place(error["loc"], document)
-    kind = error["type"]
+    place, kind = _place(error["loc"], document), error["type"]
+    word = str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden":
-        known = _known_words(error["loc"][:-1])
-        word = str(error["loc"][-1])
-        near = difflib.get_close_matches(word, known, n=1)
-        hint = (
-            f"write `{near[0]}`"
-            if near
-            else f"use one of {', '.join(sorted(known))}"
-            if known
-            else "remove it"
-        )
-        return _finding(path, document, place, "unknown-word", f"`{word}` is not a word of the policy", hint)
+        message = f"`{word}` is not a word of the policy"
+        return _finding(path, document, place, "unknown-word", message, _nearest(word, error["loc"]))
     if kind == "missing":
-        word = str(error["loc"][-1])
         return _finding(path, document, place, "missing", f"`{word}` is missing", f"add `{word}:` here")
-    rule = kind.replace("_", "-")
-    return _finding(
-        path, document, place, rule, _lower_first(error["msg"]), "see `veil schema` for what fits here"
-    )
+    fix = _FIXES.get(kind, "see `veil schema` for what fits here")
+    return _finding(path, document, place, kind.replace("_", "-"), _lower_first(error["msg"]), fix)
+
+
+def _nearest(word: str, loc: tuple[int | str, ...]) -> str:
+    """What to write instead of an unknown word: the nearest known one, or all that fit there."""
+    known = _known_words(loc[:-1])
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f"write `{near[0]}`"
+    return f"use one of {', '.join(sorted(known))}" if known else "remove it"
+
+
+_FIXES = {
+    "treatment_count": "name one treatment, such as `treat: drop` or `treat: {mask: {keep_last: 4}}`",
+    "unknown_type": "write one of the known types",
+    "enum": "write one of the words that are expected",
+    "literal_error": "write what is expected",
+    "subject": "write `subject: <column>`, or `subject: {none: <why the rows are nobody's>}`",
+    "key_source": "write `keys: {connection: <id>}` or `keys: {file: <path>}`",
+}
+"""What to write instead, by the kind of error; the message itself tells the rest."""
 
 
 def _lower_first(text: str) -> str:

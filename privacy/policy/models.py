@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     StringConstraints,
@@ -22,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.transforms.base import Transform
@@ -33,12 +32,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_
 
 Period = Annotated[str, StringConstraints(pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$", min_length=3)]
 """A calendar period of ISO 8601: P30D, P1M, P3Y."""
-
-
-class Model(BaseModel):
-    """What all parts of a policy share: frozen, and strict on unknown words."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ColumnClass(StrEnum):
@@ -61,7 +54,7 @@ def _known_type(name: str) -> str:
     return name
 
 
-class Column(Model):
+class Column(Described):
     """One column that the policy names: what it is and what becomes of it."""
 
     column_class: ColumnClass = Field(alias="class")
@@ -89,7 +82,7 @@ class Column(Model):
         return None if self.type is None else TYPES[self.type]
 
 
-class CsvFormat(Model):
+class CsvFormat(Described):
     """How a CSV source is written (RFC 4180 unless said otherwise)."""
 
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
@@ -100,7 +93,7 @@ class CsvFormat(Model):
     """Spellings of null."""
 
 
-class FileSource(Model):
+class FileSource(Described):
     """A file or a folder of files; hive partitions are columns."""
 
     uri: Annotated[str, StringConstraints(min_length=1)]
@@ -110,7 +103,7 @@ class FileSource(Model):
     csv: CsvFormat = CsvFormat()
 
 
-class TableSource(Model):
+class TableSource(Described):
     """A table behind an Airflow connection."""
 
     connection: Annotated[str, StringConstraints(min_length=1)]
@@ -119,7 +112,7 @@ class TableSource(Model):
     """The table, or schema.table."""
 
 
-class Subject(Model):
+class Subject(Described):
     """Whose data a row is."""
 
     column: str | None = None
@@ -149,7 +142,7 @@ def _source(value: Any) -> Any:
     return {"uri": value} if isinstance(value, str) else value
 
 
-class Dataset(Model):
+class Dataset(Described):
     """One table: where it comes from, whose it is, and what becomes of each column."""
 
     source: Annotated[FileSource | TableSource, Field(union_mode="left_to_right"), BeforeValidator(_source)]
@@ -168,14 +161,14 @@ class Dataset(Model):
     """The name of a Great Expectations suite that the output must meet before it is published."""
 
 
-class FileDestination(Model):
+class FileDestination(Described):
     """A folder of releases."""
 
     uri: Annotated[str, StringConstraints(min_length=1)]
     format: Literal["parquet", "csv"] = "parquet"
 
 
-class TableDestination(Model):
+class TableDestination(Described):
     """Tables behind an Airflow connection; the current release is a view under the data set's name."""
 
     connection: Annotated[str, StringConstraints(min_length=1)]
@@ -186,7 +179,7 @@ def _destination(value: Any) -> Any:
     return {"uri": value} if isinstance(value, str) else value
 
 
-class Release(Model):
+class Release(Described):
     """Where releases go, and what must hold before one is published."""
 
     destination: Annotated[FileDestination | TableDestination, BeforeValidator(_destination)]
@@ -199,7 +192,7 @@ class Release(Model):
     """How long a release may be used, from its publication."""
 
 
-class KeySource(Model):
+class KeySource(Described):
     """Where the key ring is kept: named, never held in the policy."""
 
     connection: str | None = None
@@ -214,7 +207,7 @@ class KeySource(Model):
         return self
 
 
-class Policy(Model):
+class Policy(Described):
     """One data product: its tables, their treatment and their release."""
 
     version: Literal[1]

@@ -12,11 +12,16 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as _SafeLoader  # libyaml: ten times as fast
+except ImportError:
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
+
 Path = tuple[str | int, ...]
 """The way to a place in the document: keys and indexes from the root."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_SafeLoader):
     """YAML 1.2's core schema for booleans and null, and no dates: a policy's texts stay texts."""
 
 
