@@ -7,12 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_veil.privacy.policy.models import FileSource
 from airflow_veil.privacy.storage.base import Source, Types
-from airflow_veil.privacy.storage.csv import SUFFIXES as CSV
-from airflow_veil.privacy.storage.csv import CsvSource
 from airflow_veil.privacy.storage.failure import unfit
-from airflow_veil.privacy.storage.files import FileSet
-from airflow_veil.privacy.storage.parquet import SUFFIXES as PARQUET
-from airflow_veil.privacy.storage.parquet import ParquetSource
 
 
 def open_source(source: FileSource, *, root: Path, types: Types | None = None) -> Source:
@@ -27,6 +22,9 @@ def open_source(source: FileSource, *, root: Path, types: Types | None = None) -
         StorageError: The URI is of a kind that is not supported, there is nothing at the path, or the format
             cannot be told.
     """
+    from airflow_veil.privacy.storage.csv import CsvSource
+    from airflow_veil.privacy.storage.parquet import ParquetSource
+
     path = local_path(source.uri, root=root)
     if (source.format or _format(path)) == "parquet":
         return ParquetSource(path, types or {})
@@ -56,6 +54,10 @@ def local_path(uri: str, *, root: Path) -> Path:
 
 def _format(path: Path) -> str:
     """Told from the name of the file, or of the first one in the folder."""
+    from airflow_veil.privacy.storage.csv import SUFFIXES as CSV
+    from airflow_veil.privacy.storage.files import FileSet
+    from airflow_veil.privacy.storage.parquet import SUFFIXES as PARQUET
+
     first = FileSet(path, (*PARQUET, *CSV), {}).files[0].path
     if first.name.endswith(PARQUET):
         return "parquet"

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+
+from airflow_veil.privacy.described import Described
 
 Kernel = Callable[[pa.Array, Mapping[str, pa.Array]], pa.Array]
 """`kernel(column, inputs) -> column`: same length; `inputs` holds the raw columns that `Transform.inputs` names."""
@@ -109,10 +110,8 @@ class Binding:
         return self.keys.subkey(purpose, self.domain, version=number, length=length)
 
 
-class Transform(BaseModel):
+class Transform(Described):
     """A treatment of one column; one sub-class a file, under its YAML word."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     word: ClassVar[str]
     """The word in YAML, the file and the docs."""
@@ -170,10 +169,8 @@ class Transform(BaseModel):
         """
 
 
-class RowFilter(BaseModel):
+class RowFilter(Described):
     """A treatment of rows: which of them leave at all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     word: ClassVar[str]
     """The word in YAML, the file and the docs."""

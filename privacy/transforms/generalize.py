@@ -7,9 +7,10 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StringConstraints, model_validator
+from pydantic import Field, StrictFloat, StrictInt, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
 from airflow_veil.privacy.transforms.buckets import (
     Buckets,
@@ -53,11 +54,7 @@ _COMPANIONS = {
 }
 
 
-class _Parameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class NetworkBits(_Parameters):
+class NetworkBits(Described):
     """How much of an IP address stays."""
 
     v4: Annotated[int, Field(ge=1, le=31)] = 24
@@ -66,7 +63,7 @@ class NetworkBits(_Parameters):
     """Bits that stay of an IPv6 address."""
 
 
-class HierarchyFile(_Parameters):
+class HierarchyFile(Described):
     """A generalization hierarchy as ARX writes it: `value;level 1;level 2;…` and no header."""
 
     file: Annotated[str, StringConstraints(min_length=1)]
