@@ -13,7 +13,9 @@ from airflow_veil.privacy.release.workspace import Workspace
 
 
 def begin(workspace: Workspace, dataset: str, interval: Interval, *, actor: str) -> Reference:
-    """Begin the release of an interval; whoever asks again for the same interval, plan and input gets the same one.
+    """Begin the release of an interval; whoever asks again for the same one gets the same release.
+
+    The same is: interval, plan, input and destination.
 
     Raises:
         SchemaError: The source does not fit the policy.
@@ -24,13 +26,16 @@ def begin(workspace: Workspace, dataset: str, interval: Interval, *, actor: str)
     source = workspace.source(dataset)
     plan = plan_for(workspace, dataset, source)
     fingerprint = source.fingerprint()
-    identity = _digest(plan.policy, dataset, interval.key, plan.digest, manifest.digest_of(fingerprint))
+    where = workspace.destination.name
+    identity = _digest(
+        plan.policy, dataset, where, interval.key, plan.digest, manifest.digest_of(fingerprint)
+    )
     release = workspace.ledger.begin_release(
         ReleaseRecord(
             release_id=f"{interval.key.replace(':', '').replace('+', '_')}-{identity[:12]}",
             policy=plan.policy,
             dataset=dataset,
-            destination=workspace.destination.name,
+            destination=where,
             run_key=f"{interval.key}/{identity[:12]}",
             policy_digest=plan.policy_digest,
             plan_digest=plan.digest,

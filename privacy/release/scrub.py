@@ -32,7 +32,9 @@ def scrub(workspace: Workspace, dataset: str, interval: Interval, *, orphans_aft
     """
     own = 0
     for release in workspace.ledger.list(workspace.loaded.policy.name, dataset):
-        if release.run_key.partition("/")[0] != interval.key:
+        # Another DAG may be at work on the same interval, for another destination.
+        mine = release.destination == workspace.destination.name
+        if not mine or release.run_key.partition("/")[0] != interval.key:
             continue
         own += workspace.scratch.scrub(dataset, release.release_id)
         own += workspace.destination.discard(dataset, release.release_id)

@@ -111,13 +111,15 @@ class TestBegin:
         with pytest.raises(SchemaError, match="country"):
             _begin(shop, night(1))
 
-    def test_another_destination_for_the_same_run_is_refused(self, shop: Shop) -> None:
-        """A run that was begun for one place does not end in another."""
-        _begin(shop)
+    def test_another_destination_is_another_release(self, shop: Shop) -> None:
+        """The same night may go to two places, such as a test environment: two releases, each with its own current."""
+        first = shop.release(night(0))
         elsewhere = shop.workspace(destination_uri=str(shop.path / "elsewhere"))
+        second = service.begin(elsewhere, "people", night(0), actor=ACTOR)
 
-        with pytest.raises(ReleaseError, match="another destination"):
-            service.begin(elsewhere, "people", night(0), actor=ACTOR)
+        assert second.release_id != first.release_id
+        assert not second.published
+        assert shop.destination.current("people") == first.release_id
 
     def test_an_unknown_data_set_is_an_error(self, shop: Shop) -> None:
         """A data set that the policy does not have is told by name."""

@@ -42,6 +42,16 @@ class TestScrub:
         assert (scrubbed.own, scrubbed.orphans) == (0, 0)
         assert shop.staged() == before
 
+    def test_leaves_the_same_night_for_another_destination_alone(self, shop: Shop) -> None:
+        """Another DAG that releases the same interval somewhere else keeps what it staged."""
+        elsewhere = shop.workspace(destination_uri=str(shop.path / "elsewhere"))
+        reference = service.begin(elsewhere, "people", night(0), actor=ACTOR)
+        minimized = service.run_step(elsewhere, reference, Step.MINIMIZE).reference
+        shop.stage(night(0))
+
+        assert service.scrub(shop.workspace(), "people", night(0), orphans_after=86_400).own == 1
+        assert service.run_step(elsewhere, minimized, Step.TOKENIZE).reference.rows_out == 50
+
     def test_sweeps_orphans(self, shop: Shop) -> None:
         """What killed runs left is removed once it is old enough."""
         _stop_after(shop, 1, Step.MINIMIZE)
