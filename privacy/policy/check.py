@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -59,10 +60,16 @@ def check(loaded: LoadedPolicy, schemas: Mapping[str, pa.Schema] | None = None) 
     Returns:
         The findings in the order of the file; none if the policy is good.
     """
-    findings = [finding for rule in _RULES for finding in rule(loaded)]
+    findings = list(_in_itself(loaded))
     for dataset, schema in (schemas or {}).items():
         findings += _against_source(loaded, dataset, schema)
     return tuple(sorted(findings, key=lambda finding: (finding.line, finding.column)))
+
+
+@lru_cache(maxsize=64)
+def _in_itself(loaded: LoadedPolicy) -> tuple[Finding, ...]:
+    """What every rule finds, once for each loaded policy."""
+    return tuple(finding for rule in _RULES for finding in rule(loaded))
 
 
 def _columns(loaded: LoadedPolicy) -> Iterator[_Named]:

@@ -7,6 +7,7 @@ import hashlib
 import types
 import typing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ SCHEMA_ID = "urn:airflow-veil:schema:policy:1"
 """The identity of the JSON Schema of version 1 policies; a name, nothing is fetched from it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LoadedPolicy:
     """A policy that has the right form, with what is needed to point back into its file.
 
@@ -56,7 +57,12 @@ def load(path: Path | str) -> LoadedPolicy:
         PolicyError: The file is missing, is not YAML, or has mistakes; it holds all of them.
     """
     path = Path(path)
-    raw = _read(path)
+    return _loaded(path, _read(path))
+
+
+@lru_cache(maxsize=64)
+def _loaded(path: Path, raw: bytes) -> LoadedPolicy:
+    """What a file says; while its bytes stay the same, the same one again, since each task of a DAG asks for it."""
     document = _document(path, raw)
     findings = [_duplicate(path, document, duplicate) for duplicate in document.duplicates]
     policy: Policy | None = None
@@ -88,15 +94,16 @@ def _read(path: Path) -> bytes:
 def _document(path: Path, raw: bytes) -> source_map.Document:
     try:
         return source_map.read(raw.decode("utf-8"))
-    except (yaml.MarkedYAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "the file is not UTF-8 text without control characters"
         finding = Finding(
             file=str(path),
             line=mark.line + 1 if mark else 1,
             column=mark.column + 1 if mark else 1,
             path="",
             rule="yaml",
-            message=f"not YAML: {getattr(error, 'problem', None) or 'the file is not UTF-8 text'}",
+            message=f"not YAML: {problem}",
             fix="mend the syntax at this place",
         )
         raise PolicyError((finding,)) from None

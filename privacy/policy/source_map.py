@@ -12,16 +12,11 @@ from typing import Any
 
 import yaml
 
-try:
-    from yaml import CSafeLoader as _SafeLoader  # libyaml: ten times as fast
-except ImportError:
-    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
-
 Path = tuple[str | int, ...]
 """The way to a place in the document: keys and indexes from the root."""
 
 
-class _Loader(_SafeLoader):
+class _Loader(yaml.SafeLoader):
     """YAML 1.2's core schema for booleans and null, and no dates: a policy's texts stay texts."""
 
 
@@ -31,6 +26,12 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$"), list("tf"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(null|~|)$"), ["n", "~", ""])
+
+_RULES = {"yaml_implicit_resolvers": _Loader.yaml_implicit_resolvers}
+_LibyamlLoader: Any = (
+    type("_LibyamlLoader", (yaml.CSafeLoader,), _RULES) if yaml.__with_libyaml__ else _Loader
+)
+"""The same rules over libyaml, which reads ten times as fast: Airflow waits for it at each parse of a DAG file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +75,16 @@ def read(text: str) -> Document:
     """Read one YAML document.
 
     Raises:
-        yaml.MarkedYAMLError: The text is not YAML, or uses a tag beyond plain data.
+        yaml.YAMLError: The text is not YAML, or uses a tag beyond plain data.
     """
-    loader = _Loader(text)
+    try:
+        return _read(_LibyamlLoader(text))
+    except yaml.YAMLError:
+        # libyaml takes a little less (`{treat:}`), and tells some mistakes at the end of the file.
+        return _read(_Loader(text))
+
+
+def _read(loader: _Loader) -> Document:
     try:
         node = loader.get_single_node()
         document = Document(data=None)

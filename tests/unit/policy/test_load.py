@@ -94,6 +94,27 @@ class TestLoad:
 
         assert error.value.findings[0].rule == "file"
 
+    @pytest.mark.parametrize("raw", [b"name: \x07", b"name: \xff"], ids=["control-character", "not-utf-8"])
+    def test_a_file_that_is_no_text_is_a_finding(self, tmp_path: Path, raw: bytes) -> None:
+        """What is not even text is told as any other mistake."""
+        path = tmp_path / "policy.yaml"
+        path.write_bytes(raw)
+
+        with pytest.raises(PolicyError) as error:
+            load(path)
+
+        assert [finding.rule for finding in error.value.findings] == ["yaml"]
+
+    def test_a_file_that_changed_is_read_anew(self, tmp_path: Path) -> None:
+        """The same bytes give the same policy again; others, however soon, another."""
+        path = tmp_path / "policy.yaml"
+        path.write_text(GOOD)
+        before, again = load(path), load(path)
+        path.write_text(GOOD.replace("name: shop", "name: shoe"))
+
+        assert before is again
+        assert (before.policy.name, load(path).policy.name) == ("shop", "shoe")
+
     def test_null_is_a_treatment(self, tmp_path: Path) -> None:
         """`treat: null` names the treatment of that name."""
         path = tmp_path / "policy.yaml"
