@@ -14,33 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.transforms.text import decoded, is_text, on_values, plain_type
 
 # Beyond it neighbouring whole numbers share one float64.
 _EXACT = float(1 << 53)
-
-
-def plain_type(source: pa.DataType) -> pa.DataType:
-    """The type of the values, whether or not they are dictionary-encoded."""
-    return source.value_type if pa.types.is_dictionary(source) else source
-
-
-def is_text(source: pa.DataType) -> bool:
-    """Whether a column holds text, in whatever form Arrow stores it."""
-    source = plain_type(source)
-    return bool(
-        pa.types.is_string(source) or pa.types.is_large_string(source) or pa.types.is_string_view(source)
-    )
 
 
 def is_canonical_type(source: pa.DataType) -> bool:
     """Whether a column of this type has one spelling: text, whole numbers, dates and times."""
     source = plain_type(source)
     return is_text(source) or any(is_kind(source) for is_kind, _ in _SPELLINGS)
-
-
-def plain(values: pa.Array) -> pa.Array:
-    """The column without dictionary encoding; any other column is returned as it is."""
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def canonical(values: pa.Array, *, where: str) -> pa.StringArray:
@@ -60,7 +43,7 @@ def canonical(values: pa.Array, *, where: str) -> pa.StringArray:
         TransformError: A number is not whole, or a float so large that it stands for several whole numbers,
             or the type has no canonical spelling.
     """
-    values = plain(values)
+    values = decoded(values)
     if pa.types.is_string(values.type):
         return values
     if is_text(values.type):
@@ -153,9 +136,7 @@ def once_per_distinct(values: pa.Array, kernel: Callable[[pa.Array], pa.Array]) 
     """
     if not pa.types.is_dictionary(values.type) and _repeats(values):
         values = values.dictionary_encode()
-    if pa.types.is_dictionary(values.type) and len(values.dictionary) <= len(values):
-        return kernel(values.dictionary).take(values.indices)
-    return kernel(plain(values))
+    return on_values(kernel, values)
 
 
 def _repeats(values: pa.Array) -> bool:

@@ -15,8 +15,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from airflow_veil.privacy.crypto import prf
 from airflow_veil.privacy.errors import TransformError
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.canonical import plain, plain_type
 from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
+from airflow_veil.privacy.transforms.text import decoded, plain_type
 
 _EPOCH = date(1970, 1, 1).toordinal()
 # The years that every database, file format and Python can hold: 1 to 9999.
@@ -75,7 +75,7 @@ class DateShift(Transform):
         def kernel(column: pa.Array, inputs: Mapping[str, pa.Array]) -> pa.Array:
             names = subjects(binding, subject, inputs)
             days = offsets(names, key=key, max_days=self.max_days)
-            return _shifted(self._owned(plain(column), names, binding), days, binding.where)
+            return _shifted(self._owned(decoded(column), names, binding), days, binding.where)
 
         return kernel
 

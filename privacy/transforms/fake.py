@@ -15,8 +15,9 @@ from pydantic_core import PydanticCustomError
 from airflow_veil.privacy.crypto import prf
 from airflow_veil.privacy.errors import TransformError
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.canonical import canonical, is_canonical_type, plain
+from airflow_veil.privacy.transforms.canonical import canonical, is_canonical_type
 from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
+from airflow_veil.privacy.transforms.text import decoded
 
 Provider = Literal[
     "name",
@@ -111,7 +112,7 @@ class Fake(Transform):
         names = _pool(self.provider, self.locale, self.pool, key[32:])
 
         def kernel(column: pa.Array, inputs: Mapping[str, pa.Array]) -> pa.Array:
-            column = plain(column)
+            column = decoded(column)
             chosen_by = (
                 subjects(binding, subject, inputs) if subject else canonical(column, where=binding.where)
             )

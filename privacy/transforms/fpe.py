@@ -18,9 +18,9 @@ from airflow_veil.privacy.crypto import ff1
 from airflow_veil.privacy.errors import TransformError
 from airflow_veil.privacy.transforms import luhn
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.canonical import is_text, plain
 from airflow_veil.privacy.transforms.characters import Counts, Layout
 from airflow_veil.privacy.transforms.keyed import Domain, subkey
+from airflow_veil.privacy.transforms.text import decoded, is_text
 
 Length = TypeVar("Length", int, Counts)
 
@@ -159,7 +159,7 @@ class Fpe(Transform):
         return lambda picked: direction(picked, key=key, tweak=tweak, alphabet=self.symbols)
 
     def _apply(self, column: pa.Array, cipher: Callable[[pa.Array], pa.Array], where: str) -> pa.StringArray:
-        values = pc.cast(plain(column), pa.string())
+        values = pc.cast(decoded(column), pa.string())
         self._require_separators(values, where)
         layout = Layout.of(values, self.symbols)
         self._require_lengths(layout, where)

@@ -27,7 +27,7 @@ from airflow_veil.privacy.transforms.grid import Grid
 from airflow_veil.privacy.transforms.hierarchy import Hierarchy
 from airflow_veil.privacy.transforms.networks import Networks
 from airflow_veil.privacy.transforms.prefix import Prefix
-from airflow_veil.privacy.transforms.text import MaskCharacter, decoded, on_values, plain
+from airflow_veil.privacy.transforms.text import MaskCharacter, decoded, on_values, plain_type
 
 Finite = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Positive = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
@@ -192,14 +192,14 @@ class Generalize(Transform):
         )
 
     def accepts(self, source: pa.DataType) -> bool:
-        return self.form.accepts(plain(source))
+        return self.form.accepts(plain_type(source))
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
-        return self.form.output_type(plain(source))
+        return self.form.output_type(plain_type(source))
 
     def prepare(self, binding: Binding) -> Kernel:
         form = self.form
-        coarsen = form.prepare(replace(binding, type=plain(binding.type)))
+        coarsen = form.prepare(replace(binding, type=plain_type(binding.type)))
         if form.covers is None or self.invalid == "null":
             return lambda column, _inputs: on_values(coarsen, column)
         check = partial(all_covered, where=binding.where, expected=form.covers)

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.text import MaskCharacter, is_text, on_text, plain, text_type
+from airflow_veil.privacy.transforms.text import MaskCharacter, is_text, on_text, plain_type, text_type
 from airflow_veil.privacy.transforms.utf8 import Characters, Flags, Index, characters_of, ranks
 
 # One block of rows at a time keeps the arrays of a batch in the cache.
@@ -82,7 +82,7 @@ class Mask(Transform):
         )
 
     def accepts(self, source: pa.DataType) -> bool:
-        return is_text(source) or bool(pa.types.is_integer(plain(source)))
+        return is_text(source) or bool(pa.types.is_integer(plain_type(source)))
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return text_type(source)

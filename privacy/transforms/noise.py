@@ -16,8 +16,8 @@ from pydantic_core import PydanticCustomError
 from airflow_veil.privacy.crypto import prf
 from airflow_veil.privacy.errors import TransformError
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.canonical import plain, plain_type
 from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
+from airflow_veil.privacy.transforms.text import decoded, plain_type
 
 Floats = NDArray[np.float64]
 
@@ -110,7 +110,7 @@ class Noise(Transform):
         key = subkey(binding, "noise", length=64)
 
         def kernel(column: pa.Array, inputs: Mapping[str, pa.Array]) -> pa.Array:
-            column = plain(column)
+            column = decoded(column)
             exact = _exact(column, binding.where)
             names = None if subject is None else subjects(binding, subject, inputs)
             noise = self.scale * self._draw(_messages(exact, names), key)

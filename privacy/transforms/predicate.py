@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from airflow_veil.privacy.errors import TransformError
 from airflow_veil.privacy.transforms import expression as tree
-from airflow_veil.privacy.transforms.text import decoded, is_text, plain
+from airflow_veil.privacy.transforms.text import decoded, is_text, plain_type
 
 Inputs = Mapping[str, pa.Array]
 Predicate = Callable[[Inputs], pa.BooleanArray]
@@ -147,7 +147,7 @@ class _Compiler:
         if column.name not in self.types:
             msg = f"there is no column {column.name}"
             raise self._wrong(msg, f"one of {', '.join(self.types)}")
-        source = plain(self.types[column.name])
+        source = plain_type(self.types[column.name])
         if is_text(source):
             return pa.string()
         if pa.types.is_integer(source):

@@ -28,20 +28,20 @@ MaskCharacter = Annotated[str, StringConstraints(min_length=1, max_length=1), Af
 """One character to write over others."""
 
 
-def plain(source: pa.DataType) -> pa.DataType:
+def plain_type(source: pa.DataType) -> pa.DataType:
     """The type of the values, dictionary encoding being storage."""
     return source.value_type if pa.types.is_dictionary(source) else source
 
 
 def is_text(source: pa.DataType) -> bool:
     """Whether a column of this type holds text, however it is stored."""
-    kind = plain(source)
+    kind = plain_type(source)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def text_type(source: pa.DataType) -> pa.DataType:
     """The type of the text that comes out: `large_string` where that went in, else `string`."""
-    return pa.large_string() if pa.types.is_large_string(plain(source)) else pa.string()
+    return pa.large_string() if pa.types.is_large_string(plain_type(source)) else pa.string()
 
 
 def decoded(column: pa.Array) -> pa.Array:

@@ -17,12 +17,12 @@ from airflow_veil.privacy.transforms.base import Binding, Kernel, Keys, Properti
 from airflow_veil.privacy.transforms.canonical import (
     canonical,
     is_canonical_type,
-    is_text,
     joined,
     once_per_distinct,
 )
 from airflow_veil.privacy.transforms.keyed import Domain, subkey, version_of
 from airflow_veil.privacy.transforms.padding import pad, unpad
+from airflow_veil.privacy.transforms.text import is_text
 
 # Both kinds have keys of their own.
 _SIV_PURPOSE, _HMAC_PURPOSE = "token/siv", "token/hmac"
