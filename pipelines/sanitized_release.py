@@ -134,11 +134,10 @@ def release_asset(
         ReleaseError: The policy names no destination.
     """
     loaded = policy if isinstance(policy, LoadedPolicy) else checked(policy)
-    return Asset(
-        name=f"veil_{loaded.policy.name}_{dataset}",
-        uri=release_uri(loaded, dataset, settings=settings(), destination=destination),
-        group="veil",
-    )
+    uri = release_uri(loaded, dataset, settings=settings(), destination=destination)
+    # For Airflow a name has one URI: what is released elsewhere than the policy says bears its URI as its name.
+    name = f"veil_{loaded.policy.name}_{dataset}" if destination is None else uri
+    return Asset(name=name, uri=uri, group="veil")
 
 
 def _staging_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:

@@ -9,11 +9,15 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow_veil.privacy.keys.file import KeyFile
+
 BIN = Path(sys.executable).parent
+SYSTEM = Path(__file__).resolve().parent / "system"
 
 
 @dataclass
@@ -26,6 +30,25 @@ class Run:
     @property
     def ok(self) -> bool:
         return self.code == 0
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """What became of one run of a DAG.
+
+    Attributes:
+        dag_id: The DAG.
+        run_id: The run.
+        state: How it ended.
+        started: When it was started, in seconds since 1970.
+        tasks: The state of each task.
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    started: float
+    tasks: dict[str, str]
 
 
 @dataclass
@@ -97,15 +120,43 @@ class AirflowHome:
         date = [logical_date] if logical_date else []
         return self.run("airflow", "dags", "test", dag_id, *date, **env)
 
+    def run_dags(self, *jobs: dict[str, Any], timeout: int = 500, **env: str) -> tuple[list[DagRun], str]:
+        """Run DAGs one after another in one process; see `system/run_dags.py`.
+
+        Returns:
+            What became of each, and all that was printed.
+        """
+        results = self.path / "results.json"
+        results.unlink(missing_ok=True)
+        executor = {
+            "PYTHONPATH": str(SYSTEM),
+            "AIRFLOW__CORE__EXECUTOR": "forking_executor.ForkingExecutor",
+            # How long the supervisor waits for a child whose end it has missed.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        }
+        script = str(SYSTEM / "run_dags.py")
+        done = self.run(
+            sys.executable, script, json.dumps(jobs), str(results), timeout=timeout, **executor, **env
+        )
+        (self.path / "runs.log").write_text(done.output)
+        assert done.ok, done.output[-5000:]
+        return [DagRun(**result) for result in json.loads(results.read_text())], done.output
+
     def states(self, dag_id: str) -> dict[str, str]:
         """The state of each task of a DAG's newest run."""
-        with sqlite3.connect(self.database) as database:
-            rows = database.execute(
+        return dict(
+            self.select(
                 "select task_id, state from task_instance where dag_id = ? and run_id = "
                 "(select run_id from dag_run where dag_id = ? order by id desc limit 1)",
-                (dag_id, dag_id),
-            ).fetchall()
-        return dict(rows)
+                dag_id,
+                dag_id,
+            )
+        )
+
+    def select(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of the metadata database."""
+        with closing(sqlite3.connect(self.database)) as database:
+            return database.execute(query, parameters).fetchall()
 
     def events(self) -> list[dict[str, Any]]:
         """The lineage events so far."""
@@ -127,8 +178,7 @@ def make_home(template: Path, path: Path, **env: str) -> AirflowHome:
         shutil.copyfile(home.database, template)
     else:
         shutil.copyfile(template, home.database)
-    keys = home.run("veil", "keys", "init")
-    assert keys.ok, keys.output
+    KeyFile(home.veil / "keys.json").create()
     return home
 
 

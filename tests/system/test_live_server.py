@@ -49,7 +49,9 @@ def server(airflow_home: Callable[..., AirflowHome]) -> Iterator[Server]:
         port = free.getsockname()[1]
     command = ["airflow", "api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     with (home.path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=home.environment(), stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, env=home.environment(), stdout=log, stderr=log, start_new_session=True
+        )
     running = Server(home, f"http://127.0.0.1:{port}")
     try:
         running.token = _token(running, process)
@@ -76,7 +78,13 @@ class TestLiveServer:
         ring = server.home.veil / "keys.json"
         good = {"connection_id": "keys", "conn_type": "veil_keys", "extra": json.dumps({"file": str(ring)})}
         bad = {**good, "extra": json.dumps({"file": str(ring.with_name("none.json"))})}
-        closed = {"host": "127.0.0.1", "port": 1, "login": "veil", "password": "very-secret", "schema": "veil"}
+        closed = {
+            "host": "127.0.0.1",
+            "port": 1,
+            "login": "veil",
+            "password": "very-secret",
+            "schema": "veil",
+        }
 
         listed = server.call("/api/v2/providers?limit=100")["providers"]
         plugins = server.call("/api/v2/plugins")["plugins"]

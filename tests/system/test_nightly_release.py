@@ -4,58 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from tests.airflow_home import AirflowHome
+from tests.system.conftest import NIGHT, Night, Nights
+from tests.system.shop import DATASETS, open_shop
 
-from airflow_veil.cli.demo import write_retail
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.lineage.prove import prove_files
-
-ROOT = Path(__file__).resolve().parents[2]
-NIGHT = "2026-03-01"
-DATASETS = ("customers", "orders", "order_lines")
 
 pytestmark = pytest.mark.airflow
 
 
-def _shop(home: AirflowHome, *, run: str, customers: int = 500) -> Path:
-    """Lay the demo's policy, suites, DAG file and data out in an installation; returns the releases' folder."""
-    text = (ROOT / "configs" / "retail.yaml").read_text()
-    (home.policies / "retail.yaml").write_text(text.replace("run: stepwise", f"run: {run}"))
-    shutil.copytree(ROOT / "configs" / "expectations", home.policies / "expectations", dirs_exist_ok=True)
-    shutil.copy(ROOT / "dags" / "nightly_release.py", home.dags)
-    data = home.path / "data"
-    write_retail(data / "retail", customers=customers, seed=11)
-    home.env["VEIL_DATA_ROOT"] = str(data)
-    return data / "releases" / "retail"
-
-
-@pytest.fixture(params=["stepwise", "fused"])
-def nightly(
-    request: pytest.FixtureRequest, airflow_home: Callable[..., AirflowHome]
-) -> tuple[AirflowHome, Path]:
-    """An installation after one night."""
-    home = airflow_home()
-    releases = _shop(home, run=request.param)
-    done = home.test_dag("veil_retail", NIGHT)
-    assert done.ok, done.output[-5000:]
-    return home, releases
-
-
 class TestNightlyRelease:
-    def test_a_night(self, nightly: tuple[AirflowHome, Path]) -> None:
+    def test_a_night(self, night: Night) -> None:
         """One night publishes every data set; rows join as before; staging is empty; lineage proves the masking."""
-        home, releases = nightly
-        states = home.states("veil_retail")
-        source = home.path / "data" / "retail"
+        source = night.home.path / "data" / "retail"
 
-        assert set(states.values()) == {"success"}
-        released = {name: pq.read_table(releases / name / "current") for name in DATASETS}
+        assert night.first.state == "success"
+        assert set(night.first.tasks.values()) == {"success"}
+        released = {name: pq.read_table(night.releases / name / "current") for name in DATASETS}
         original = {name: pq.read_table(source / f"{name}.parquet") for name in DATASETS}
         for name in DATASETS:
             assert released[name].num_rows == original[name].num_rows
@@ -66,43 +37,51 @@ class TestNightlyRelease:
             == original["orders"].join(original["customers"], "customer_id", join_type="inner").num_rows
         )
 
-        staging = home.veil / "staging"
+        staging = night.home.veil / "staging"
         assert not [path for path in staging.rglob("*") if path.is_file()]
-        assert not list(releases.glob("*/.staging-*"))
+        assert not [path for path in night.releases.glob("*/*") if path.name.startswith(".")]
 
-        proof = prove_files([home.lineage])
+        proof = prove_files([night.home.lineage])
         assert proof.holds, proof
         assert proof.paths_checked > 0
 
-        with Ledger.open(home.veil / "ledger.db") as ledger:
-            current = {release.dataset: release for release in ledger.list("retail")}
+        with Ledger.open(night.home.veil / "ledger.db") as ledger:
+            current = {release.dataset: release for release in ledger.list(night.policy)}
             assert set(current) == set(DATASETS)
             assert {release.state for release in current.values()} == {"current"}
             ledger.verify_chain()
         for name, release in current.items():
-            manifest = json.loads((releases / name / "current" / "_manifest.json").read_text())
+            manifest = json.loads((night.releases / name / "current" / "_manifest.json").read_text())
             assert manifest["release_id"] == release.release_id
             assert manifest["output"]["rows"] == released[name].num_rows
             assert manifest == release.manifest
 
-    def test_the_same_night_again_is_the_same_release(self, nightly: tuple[AirflowHome, Path]) -> None:
+    def test_the_same_night_again_is_the_same_release(self, night: Night) -> None:
         """A second run of the interval gives one release, not two, and leaves its bytes alone."""
-        home, releases = nightly
-        before = {path: path.stat().st_mtime_ns for path in releases.rglob("*.parquet")}
+        files = list(night.releases.rglob("*.parquet"))
 
-        again = home.test_dag("veil_retail", NIGHT)
+        assert night.again.state == "success"
+        assert set(night.again.tasks.values()) == {"success"}
+        assert len({file.resolve() for file in files}) == len(DATASETS)
+        assert all(file.stat().st_mtime < night.again.started for file in files)
+        assert all(link.lstat().st_mtime < night.again.started for link in night.releases.glob("*/current"))
+        with Ledger.open(night.home.veil / "ledger.db") as ledger:
+            assert len(ledger.list(night.policy)) == len(DATASETS)
 
-        assert again.ok, again.output[-5000:]
-        assert {path: path.stat().st_mtime_ns for path in releases.rglob("*.parquet")} == before
-        with Ledger.open(home.veil / "ledger.db") as ledger:
-            assert len(ledger.list("retail")) == len(DATASETS)
+    def test_fused_and_stepwise_release_the_same_rows(self, nights: Nights) -> None:
+        """How a night is run shows in nothing that is released."""
+        for name in DATASETS:
+            fused, stepwise = (
+                pq.read_table(nights.ways[run].releases / name / "current") for run in ("fused", "stepwise")
+            )
+            assert fused.equals(stepwise)
 
     def test_no_outside_socket_is_needed(
         self, airflow_home: Callable[..., AirflowHome], tmp_path: Path
     ) -> None:
         """Nothing phones home: with every socket beyond this machine refused, the night still succeeds."""
         home = airflow_home()
-        _shop(home, run="fused", customers=50)
+        open_shop(home, run="fused", customers=50)
         wall = tmp_path / "wall"
         wall.mkdir()
         log = tmp_path / "refused.log"
