@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -16,8 +15,10 @@ from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, St
 from airflow_veil.privacy.transforms.text import MaskCharacter, is_text, on_text, plain_type, text_type
 from airflow_veil.privacy.transforms.utf8 import Characters, Flags, Index, characters_of, ranks
 
-# One block of rows at a time keeps the arrays of a batch in the cache.
-_BLOCK_ROWS = 1 << 14
+# So many bytes of rows at a time keep the arrays of a block in the cache, eight bytes a character.
+_BLOCK_BYTES = 3 << 15
+# So many separators in a row are stepped over one by one; where there are more, all characters are searched.
+_STEPS = 4
 _AT = ord("@")
 _ALL = bytes([1]) * 256
 _SEPARATORS = bytes(code for code in range(0x20, 0x7F) if not chr(code).isalnum())
@@ -107,8 +108,9 @@ def _mask(rule: Mask, values: pa.Array) -> pa.Array:
     if rule.properties.hides_length:
         return _alike(rule, values)
     style = {"text": _text, "email": _email, "name": _name}[rule.style]
-    starts = range(0, max(len(values), 1), _BLOCK_ROWS)
-    return pa.concat_arrays([style(rule, characters_of(values.slice(at, _BLOCK_ROWS))) for at in starts])
+    rows = len(values) * _BLOCK_BYTES // max(values.nbytes, 1) + 1
+    starts = range(0, max(len(values), 1), rows)
+    return pa.concat_arrays([style(rule, characters_of(values.slice(at, rows))) for at in starts])
 
 
 def _alike(rule: Mask, values: pa.Array) -> pa.Array:
@@ -119,50 +121,58 @@ def _alike(rule: Mask, values: pa.Array) -> pa.Array:
 def _text(rule: Mask, chars: Characters) -> pa.Array:
     """Mask all but the first and last characters of the value."""
     masked = chars.flags(_NO_SEPARATORS if rule.keep_separators else _ALL)
-    kept, first = _edges(rule, masked, chars, chars.stops, chars.valid)
+    kept = _ends(rule, masked, chars.starts, chars.stops, chars.valid)
+    masked[kept] = False
     if rule.length is None:
-        masked[kept] = False
         return chars.overwritten(masked, None, rule.fill)
-    masked, written = np.ones_like(masked), np.zeros_like(masked)
-    masked[kept], written[first] = False, True
-    return _blanked(rule, chars.overwritten(masked, written, rule.fill), chars.starts == chars.stops)
+    holes = _first(masked, chars.starts, chars.stops)
+    masked[:] = True
+    masked[kept] = False
+    return _blanked(rule, chars.overwritten(masked, holes, rule.fill), chars.starts == chars.stops)
 
 
 def _email(rule: Mask, chars: Characters) -> pa.Array:
     """Mask all but the first and last characters of the local part, and the domain if it is not kept."""
-    at, email = _at_signs(chars)
-    clear = _clear(rule, chars, at[email], chars.stops[email])
-    masked = chars.flags(_NO_SEPARATORS if rule.keep_separators else _ALL) & ~clear
-    kept, first = _edges(rule, masked, chars, np.where(email, at, chars.stops), email)
+    stops, email = _local_parts(chars)
+    hidden = _hidden(rule, chars, stops, email)
+    masked = chars.flags(_NO_SEPARATORS if rule.keep_separators else _ALL)
+    masked &= hidden
+    kept = _ends(rule, masked, chars.starts, stops, email)
+    masked[kept] = False
     if rule.length is None:
-        masked[kept] = False
         return chars.overwritten(masked, None, rule.fill)
-    masked, written = ~clear, np.zeros_like(masked)
-    masked[kept], written[first] = False, True
+    holes = _first(masked, chars.starts, stops)
     if not rule.keep_domain:
-        written[at[email] + 1] = True
-    return _blanked(rule, chars.overwritten(masked, written, rule.fill), ~email)
+        holes = np.concatenate([holes, stops[email] + 1])
+    hidden[kept] = False
+    return _blanked(rule, chars.overwritten(hidden, holes, rule.fill), ~email)
 
 
-def _at_signs(chars: Characters) -> tuple[Index, Flags]:
-    """Where the at sign of each row is, and which rows are e-mails: one at sign with something on both sides."""
+def _local_parts(chars: Characters) -> tuple[Index, Flags]:
+    """Where the local part of each row ends, and which rows are e-mails; of others, all is local.
+
+    An e-mail has one at sign, with something on both sides.
+    """
     signs = np.flatnonzero(chars.lead == _AT)
-    first = np.searchsorted(signs, chars.bounds)
-    one = np.diff(first) == 1
-    at = chars.starts.copy()
-    at[one] = signs[first[:-1][one]]
-    email = one & (at > chars.starts) & (at + 1 < chars.stops)
-    return at, email if chars.valid is None else email & chars.valid
+    if len(signs) == len(chars.starts) and ((chars.starts < signs) & (signs + 1 < chars.stops)).all():
+        at, email = signs, np.ones(len(signs), np.bool_)
+    else:
+        first = np.searchsorted(signs, chars.bounds)
+        at = np.append(signs, 0)[first[:-1]]
+        email = (np.diff(first) == 1) & (at > chars.starts) & (at + 1 < chars.stops)
+    if chars.valid is not None:
+        email &= chars.valid
+    return np.where(email, at, chars.stops), email
 
 
-def _clear(rule: Mask, chars: Characters, at: Index, stops: Index) -> Flags:
-    """The at signs, and the domains after them if these are kept."""
-    clear = np.zeros(len(chars.lead) + 1, np.int8)
-    clear[at] = 1
+def _hidden(rule: Mask, chars: Characters, stops: Index, email: Flags) -> Flags:
+    """All characters but at signs, and but domains if these are kept; local parts end at `stops`."""
     if rule.keep_domain:
-        clear[stops] = -1
-        np.cumsum(clear, out=clear)
-    return clear[:-1].astype(np.bool_)
+        lengths = np.stack([stops - chars.starts, chars.stops - stops], axis=1).ravel()
+        return np.repeat(np.tile([True, False], len(stops)), lengths)
+    hidden = np.ones(len(chars.lead), np.bool_)
+    hidden[stops[email]] = False
+    return hidden
 
 
 def _name(rule: Mask, chars: Characters) -> pa.Array:
@@ -170,12 +180,12 @@ def _name(rule: Mask, chars: Characters) -> pa.Array:
     letters = chars.flags(_NO_SEPARATORS)
     before, after = _neighbours(letters, chars)
     kept = letters & ~before & after
-    _ranked(letters, chars.starts, chars.stops)
+    _counts(letters, chars.starts, chars.stops)
     masked = letters & ~kept if rule.keep_separators else ~kept
     if rule.length is None:
         return chars.overwritten(masked, None, rule.fill)
-    first = masked & ~_neighbours(masked, chars)[0]
-    return _blanked(rule, chars.overwritten(masked, first, rule.fill), chars.starts == chars.stops)
+    holes = np.flatnonzero(masked & ~_neighbours(masked, chars)[0])
+    return _blanked(rule, chars.overwritten(masked, holes, rule.fill), chars.starts == chars.stops)
 
 
 def _neighbours(flags: Flags, chars: Characters) -> tuple[Flags, Flags]:
@@ -188,65 +198,71 @@ def _neighbours(flags: Flags, chars: Characters) -> tuple[Flags, Flags]:
     return before, after
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ranked:
-    """The characters to mask, numbered from the first to the last of the batch.
+def _ends(rule: Mask, masked: Flags, starts: Index, stops: Index, keeps: Flags | None) -> Index:
+    """The characters that rows keep.
 
-    Attributes:
-        places: Where each is; None if every character is to be masked.
-        first: The number of each row's first one, shape (n,).
-        last: One past the number of each row's last one, shape (n,).
-        blank: The rows that had none, so that all their characters count, shape (n,).
-    """
-
-    places: Index | None
-    first: Index
-    last: Index
-    blank: Flags
-
-    def at(self, numbers: Index) -> Index:
-        """Where the characters of these numbers are."""
-        return numbers if self.places is None else self.places[numbers]
-
-
-def _ranked(masked: Flags, starts: Index, stops: Index) -> _Ranked:
-    """Number the characters to mask; where a row has characters but none to mask, set the flags of all."""
-    if masked.all():
-        return _Ranked(None, starts, stops, np.zeros(len(starts), np.bool_))
-    before = ranks(masked)
-    blank = (before[starts] == before[stops]) & (starts < stops)
-    if blank.any():
-        for start, stop in zip(starts[blank], stops[blank], strict=True):
-            masked[start:stop] = True  # a value of punctuation alone is rare
-        before = ranks(masked)
-    return _Ranked(np.flatnonzero(masked), before[starts], before[stops], blank)
-
-
-def _edges(
-    rule: Mask, masked: Flags, chars: Characters, stops: Index, keeps: Flags | None
-) -> tuple[Index, Index]:
-    """The characters that rows keep, and the first one of each row that is masked.
-
-    A row of which too little would be masked keeps nothing, and so does one of punctuation alone.
+    A row of which too little would be masked keeps nothing, and so does one of punctuation alone, whose flags
+    are set.
 
     Args:
         rule: How many are kept and masked.
         masked: The characters to mask, ends included, shape (c,).
-        chars: The rows.
+        starts: The first character of each row, shape (n,).
         stops: One past the last character of each row that counts, shape (n,).
         keeps: Which rows may keep characters, shape (n,); None for all.
     """
-    ranked = _ranked(masked, chars.starts, stops)
-    count = ranked.last - ranked.first
+    if rule.length is not None and not (rule.keep_first or rule.keep_last):
+        # All is one stretch, which begins with the row: nothing has to be counted.
+        masked[starts[starts < stops]] = True
+        return np.empty(0, np.int64)
+    count = _counts(masked, starts, stops)
     needed = np.maximum((count + 1) // 2, 1) if rule.min_masked is None else rule.min_masked
-    enough = ~ranked.blank & (count - (rule.keep_first + rule.keep_last) >= needed)
+    enough = count - (rule.keep_first + rule.keep_last) >= needed
     if keeps is not None:
         enough &= keeps
-    begin, end = ranked.first[enough], ranked.last[enough]
-    ends = [begin + nth for nth in range(rule.keep_first)] + [end - 1 - nth for nth in range(rule.keep_last)]
-    kept = np.concatenate(ends) if ends else np.empty(0, np.int64)
-    written = (ranked.first + enough * rule.keep_first)[count > 0]
-    return ranked.at(kept), ranked.at(written)
+    ends = _nearest(masked, starts[enough], rule.keep_first, 1)
+    ends += _nearest(masked, stops[enough] - 1, rule.keep_last, -1)
+    return np.concatenate(ends) if ends else np.empty(0, np.int64)
+
+
+def _counts(masked: Flags, starts: Index, stops: Index) -> Index:
+    """How many characters each row has to mask; where there are none, set the flags of all that it has."""
+    if masked.all():
+        return stops - starts
+    before = ranks(masked)
+    counts = before[stops] - before[starts]
+    blank = (counts == 0) & (starts < stops)
+    for start, stop in zip(starts[blank], stops[blank], strict=True):
+        masked[start:stop] = True  # a value of punctuation alone is rare
+    return counts
+
+
+def _first(masked: Flags, starts: Index, stops: Index) -> Index:
+    """The first character to mask of each row that has any characters."""
+    return _next(masked, starts[starts < stops], 1)
+
+
+def _nearest(masked: Flags, at: Index, count: int, step: int) -> list[Index]:
+    """Of each row, the `count` first characters to mask from `at` on, or back from `at`; it has as many."""
+    found: list[Index] = []
+    while len(found) < count:
+        found.append(_next(masked, at, step))
+        at = found[-1] + step
+    return found
+
+
+def _next(masked: Flags, at: Index, step: int) -> Index:
+    """The nearest characters to mask from `at` on (step 1), or back from `at` (step -1); there are such."""
+    at = at.copy()
+    off = np.flatnonzero(~masked[at])
+    for _ in range(_STEPS):
+        if not off.size:
+            return at
+        at[off] += step
+        off = off[~masked[at[off]]]
+    places = np.flatnonzero(masked)
+    at[off] = places[np.searchsorted(places, at[off], "left" if step > 0 else "right") - (step < 0)]
+    return at
 
 
 def _blanked(rule: Mask, masked: pa.Array, blank: Flags) -> pa.Array:

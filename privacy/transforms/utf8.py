@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from airflow_veil.privacy.crypto.columns import Column, allocate, column_of
+from airflow_veil.privacy.crypto.columns import Column, column_of, fitted
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -56,14 +56,14 @@ class Characters:
 
     def flags(self, table: bytes) -> Flags:
         """Look the first byte of every character up in a table of 256 zeros and ones: shape (c,), writable."""
-        return np.frombuffer(bytearray(self.lead.tobytes().translate(table)), np.bool_)
+        return np.frombuffer(bytearray(self.lead).translate(table), np.bool_)
 
-    def overwritten(self, masked: Flags, written: Flags | None, fill: bytes) -> pa.Array:
-        """The rows without the masked characters, and with `fill` in the place of the written ones.
+    def overwritten(self, masked: Flags, holes: Index | None, fill: bytes) -> pa.Array:
+        """The rows without the masked characters, and with `fill` in the place of some of them.
 
         Args:
             masked: The characters that go, shape (c,).
-            written: The masked ones that leave `fill` in their place, shape (c,); None for all of them.
+            holes: Which of them leave `fill` in their place; None for all of them.
             fill: UTF-8.
 
         Returns:
@@ -72,32 +72,29 @@ class Characters:
         Raises:
             TransformError: The result does not fit the type's offsets.
         """
-        if self.places is None and written is None and len(fill) == 1:
-            data = np.where(masked, np.uint8(fill[0]), self.data)
+        if self.places is None and holes is None and len(fill) == 1:
+            # Bit by bit, and not by np.where, which decides at each byte.
+            data = self.data ^ ((self.data ^ np.uint8(fill[0])) & -masked.view(np.uint8))
             large = pa.types.is_large_string(self.type)
             offsets = self.bounds if large else self.bounds.astype(np.int32)
             return Column(data, offsets, self.valid, self.type).to_arrow()
-        return self._rebuilt(masked, masked if written is None else written, fill)
+        return self._rebuilt(masked, np.flatnonzero(masked) if holes is None else holes, fill)
 
-    def _rebuilt(self, masked: Flags, written: Flags, fill: bytes) -> pa.Array:
-        """`overwritten` where lengths change: close the gaps up to one byte for each fill, then widen these."""
-        stays, bounds, holes = self._by_byte(~masked), self.bounds, np.flatnonzero(written)
+    def _rebuilt(self, masked: Flags, holes: Index, fill: bytes) -> pa.Array:
+        """`overwritten` where lengths change: each byte is repeated as often as it is to stand, 0, 1 or more times."""
+        bounds = self.bounds
         if self.places is not None:
             holes, bounds = self.places[holes], np.append(self.places, len(self.data))[bounds]
-        stays[holes] = True
-        before = ranks(stays)
-        data, bounds, holes = self.data[stays], before[bounds], before[holes]
-        if len(fill) > 1:
-            sizes = np.ones(len(data), np.int64)
-            sizes[holes] = len(fill)
-            data, before = np.repeat(data, sizes), ranks(sizes)
-            bounds, holes = before[bounds], before[holes]
+        sizes = self._by_byte(~masked).astype(np.int64)
+        sizes[holes] = len(fill)
+        data = self.data.copy()
+        data[holes] = fill[0]
+        before, data = ranks(sizes), np.repeat(data, sizes)
         for nth, byte in enumerate(fill):
-            data[holes + nth] = byte
-        lengths = np.diff(bounds)
-        target = allocate(lengths, self.valid, self.type)
-        target.data[:] = data
-        return target.to_arrow()
+            if byte != fill[0]:
+                data[before[holes] + nth] = byte
+        bounds = fitted(before[bounds], self.type)
+        return Column(data, bounds, self.valid, self.type).to_arrow()
 
     def _by_byte(self, flags: Flags) -> Flags:
         """The flags of characters, spread over the bytes of each."""
@@ -128,7 +125,8 @@ def characters_of(values: pa.Array) -> Characters:
 
 def ranks(counts: Flags | Index) -> Index:
     """How many come before each place: shape (c + 1,) for c flags or counts."""
-    before = np.zeros(len(counts) + 1, np.int64)
-    # Summing up in place is ten times as fast as summing booleans.
-    before[1:] = counts
-    return np.cumsum(before, out=before)
+    before = np.empty(len(counts) + 1, np.int64)
+    before[0] = 0
+    # Summing integers is ten times as fast as summing booleans.
+    np.cumsum(counts.astype(np.int64, copy=False), out=before[1:])
+    return before

@@ -90,15 +90,36 @@ class TestText:
         assert masked("(555) 123-4567", keep_first=3, keep_last=2, length=3) == "555***67"
         assert masked("12", keep_last=2, length=3) == "***"
 
-    def test_leaves_nothing_under_a_null(self) -> None:
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {"keep_last": 1},
+            {"keep_last": 1, "length": 3},
+            {"style": "email", "keep_domain": True},
+            {"style": "email", "keep_domain": True, "length": 3},
+        ],
+        ids=str,
+    )
+    def test_leaves_nothing_under_a_null(self, parameters: dict[str, Any]) -> None:
         """The bytes that Arrow may hold under a null are masked, too."""
         values = pa.Array.from_buffers(
             pa.string(),
             1,
-            [pa.py_buffer(b"\x00"), pa.py_buffer(b"\0\0\0\0\x06\0\0\0"), pa.py_buffer(b"secret")],
+            [pa.py_buffer(b"\x00"), pa.py_buffer(b"\0\0\0\0\x06\0\0\0"), pa.py_buffer(b"secr@t")],
         )
 
-        assert b"t" not in treated(Mask(keep_last=1), values).buffers()[2].to_pybytes()
+        assert b"t" not in treated(Mask(**parameters), values).buffers()[2].to_pybytes()
+
+    @pytest.mark.parametrize("spaces", [1, 4, 5, 6, 1000])
+    @pytest.mark.parametrize("length", [None, 2], ids=["own-length", "fixed-length"])
+    def test_finds_its_ends_beyond_long_gaps(self, spaces: int, length: int | None) -> None:
+        """However many separators stand between them, it is the same characters that stay."""
+        gap = " " * spaces
+        middle = "**" if length else f"{gap}***{gap}"
+
+        result = masked(f"{gap}a{gap}bcd{gap}e{gap}", keep_first=1, keep_last=1, length=length)
+
+        assert result == (f"a{middle}e" if length else f"{gap}a{middle}e{gap}")
 
     @given(values=TEXTS, first=st.integers(0, 3), last=st.integers(0, 3), least=st.none() | st.integers(1, 4))
     @pytest.mark.parametrize("separators", [True, False], ids=["separators", "all"])
