@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,7 +10,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +142,11 @@ class AirflowHome:
         )
         (self.path / "runs.log").write_text(done.output)
         assert done.ok, done.output[-5000:]
-        return [DagRun(**result) for result in json.loads(results.read_text())], done.output
+        return self.results(), done.output
+
+    def results(self) -> list[DagRun]:
+        """What became of the DAGs that were run last."""
+        return [DagRun(**result) for result in json.loads((self.path / "results.json").read_text())]
 
     def states(self, dag_id: str) -> dict[str, str]:
         """The state of each task of a DAG's newest run."""
@@ -168,18 +174,32 @@ class AirflowHome:
 
 
 def make_home(template: Path, path: Path, **env: str) -> AirflowHome:
-    """A fresh installation; the migrated metadata database is copied from a template, which is made once."""
+    """A fresh installation.
+
+    Args:
+        template: A migrated metadata database to copy; made where it is missing, which takes a while.
+        path: The installation's folder.
+        env: What to set for each of its commands.
+    """
     home = AirflowHome(path, env)
     for folder in (home.dags, home.policies, home.veil):
         folder.mkdir(parents=True, exist_ok=True)
-    if not template.exists():
-        done = home.run("airflow", "db", "migrate")
-        assert done.ok, done.output[-3000:]
-        shutil.copyfile(home.database, template)
-    else:
-        shutil.copyfile(template, home.database)
+    with alone(template):
+        if not template.exists():
+            done = home.run("airflow", "db", "migrate")
+            assert done.ok, done.output[-3000:]
+            shutil.copyfile(home.database, template)
+    shutil.copyfile(template, home.database)
     KeyFile(home.veil / "keys.json").create()
     return home
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a path against the other processes of a test session."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def failed_tasks(output: str) -> list[str]:

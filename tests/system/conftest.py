@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.airflow_home import AirflowHome, DagRun, make_home
+from tests.airflow_home import AirflowHome, DagRun, alone, make_home
 from tests.system.shop import bad_suite, open_shop
 
 NIGHT = "2026-03-01"
 
 
 @pytest.fixture(scope="session")
-def airflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all processes of the session, where several share the tests."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def airflow_template(session_folder: Path) -> Path:
     """Where the migrated metadata database lies: made by the first installation, copied by the others."""
-    return tmp_path_factory.getbasetemp() / "airflow_template.db"
+    return session_folder / "airflow_template.db"
 
 
 @pytest.fixture
@@ -78,19 +86,27 @@ class Nights:
 
 
 @pytest.fixture(scope="session")
-def nights(shared_home: Callable[..., AirflowHome]) -> Nights:
-    """All of it in one start of Airflow."""
-    home = shared_home("nights")
+def nights(session_folder: Path, airflow_template: Path) -> Nights:
+    """All of it in one start of Airflow, also where several processes share the tests."""
     policies = {"stepwise": "retail", "fused": "retail_fused"}
-    for run, policy in policies.items():
-        open_shop(home, policy=policy, run=run, customers=300)
-    bad_suite(home, "retail_bad")
-    jobs = [{"dag_id": f"veil_{policy}", "logical_date": NIGHT} for policy in policies.values()]
-    runs, _ = home.run_dags(*jobs, {"dag_id": "veil_retail_bad", "logical_date": NIGHT}, *jobs)
+    folder = session_folder / "nights"
+    with alone(folder):
+        home = AirflowHome(folder) if folder.exists() else _run_nights(airflow_template, folder, policies)
+    runs = home.results()
     ways = zip(policies.items(), runs[:2], runs[3:], strict=True)
     return Nights(
         home, {run: Night(home, policy, first, again) for (run, policy), first, again in ways}, runs[2]
     )
+
+
+def _run_nights(template: Path, folder: Path, policies: dict[str, str]) -> AirflowHome:
+    home = make_home(template, folder)
+    for run, policy in policies.items():
+        open_shop(home, policy=policy, run=run, customers=300)
+    bad_suite(home, "retail_bad")
+    jobs = [{"dag_id": f"veil_{policy}", "logical_date": NIGHT} for policy in policies.values()]
+    home.run_dags(*jobs, {"dag_id": "veil_retail_bad", "logical_date": NIGHT}, *jobs)
+    return home
 
 
 @pytest.fixture(params=["stepwise", "fused"])

@@ -11,7 +11,7 @@ from typing import Self
 
 
 class Reaper:
-    """Kills the worker that writes an attempt at a release, once, as soon as rows are in its file.
+    """Kills the worker that is at an attempt at a release, once, as soon as there is one.
 
     Attributes:
         killed: The process, once it is killed.
@@ -33,20 +33,20 @@ class Reaper:
 
     def _watch(self) -> None:
         while not self._end.is_set() and self.killed is None:
-            for file in self._folder.glob(".attempt-*/data-*"):
-                writer = _writer(file)
-                if writer is not None and file.stat().st_size > 1000:
-                    os.kill(writer, signal.SIGKILL)
-                    self.killed = writer
+            for attempt in self._folder.glob(".attempt-*"):
+                worker = _holder(attempt)
+                if worker is not None:
+                    os.kill(worker, signal.SIGKILL)
+                    self.killed = worker
                     return
-            time.sleep(0.005)
+            time.sleep(0.002)
 
 
-def _writer(file: Path) -> int | None:
-    """The process that has the file open."""
+def _holder(folder: Path) -> int | None:
+    """The process that holds the attempt's lock."""
     for handle in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            if os.readlink(handle) == str(file):
+            if os.readlink(handle) == str(folder):
                 return int(handle.parts[2])
         except OSError:
             continue

@@ -51,12 +51,11 @@ def one_table(home: AirflowHome, policy: str, *, destination: Path | str, suite:
         home: The installation.
         policy: The name to give to the policy.
         destination: Where its releases go.
-        suite: The expectations; the demo's if None.
+        suite: The expectations that it names, if any.
     """
     said = yaml.safe_load((ROOT / "configs" / "retail.yaml").read_text())
     said["name"], said["datasets"] = policy, {"customers": said["datasets"]["customers"]}
-    if suite is not None:
-        said["datasets"]["customers"]["expectations"] = suite
+    said["datasets"]["customers"]["expectations"] = suite
     said["release"] |= {"destination": str(destination), "run": "fused"}
     (home.policies / f"{policy}.yaml").write_text(yaml.safe_dump(said))
 

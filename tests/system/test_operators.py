@@ -69,7 +69,8 @@ def days(shared_home: Callable[..., AirflowHome]) -> Days:
     """All of it in one start of Airflow."""
     home = shared_home("operators")
     open_shop(home, run="stepwise", customers=CUSTOMERS)
-    one_table(home, "customers", destination=home.path / "releases" / "customers")
+    one_table(home, "customers", destination=home.path / "releases" / "customers", suite="retail_customers")
+    one_table(home, "unchecked", destination=home.path / "releases" / "unchecked")
     shutil.copy(DAGS / "operators.py", home.dags)
     shutil.copy(ROOT / "dags" / "composed_release.py", home.dags)
     _multiply(home.path / "data" / "retail" / "customers.parquet", home.path / "data" / "large.parquet")
@@ -91,11 +92,9 @@ def days(shared_home: Callable[..., AirflowHome]) -> Days:
 
 
 def _multiply(source: Path, target: Path) -> None:
-    """Enough rows for a worker to be caught at work, each of another customer."""
+    """Enough rows for a worker to be caught at work."""
     table = pq.read_table(source)
-    many = pa.concat_tables([table] * (MANY // table.num_rows))
-    index = many.column_names.index("customer_id")
-    pq.write_table(many.set_column(index, "customer_id", pa.array(range(MANY), pa.int64())), target)
+    pq.write_table(pa.concat_tables([table] * (MANY // CUSTOMERS)), target)
 
 
 class TestRollbackReleaseOperator:
