@@ -1,6 +1,7 @@
 # The two commands: `make demo` and `make test`. Everything lives in .venv; nothing outside this folder is touched.
 PYTHON ?= python3.11
 VENV   ?= .venv
+PEERS  := .venv-peers
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -32,7 +33,10 @@ lint: $(VENV)/.test   ## Style and layering
 types: $(VENV)/.test  ## Types
 	$(BIN)/mypy
 
-bench: $(VENV)/.test  ## Measure, print a table, write benchmarks/results/latest.json
+$(PEERS)/.done: benchmarks/peers.txt
+	-$(PYTHON) -m venv $(PEERS) && $(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install -r $< && touch $@
+
+bench: $(VENV)/.test $(PEERS)/.done  ## Measure, print a table, write benchmarks/results/latest.json
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.base   ## Write the generated pages anew
@@ -40,4 +44,4 @@ docs: $(VENV)/.base   ## Write the generated pages anew
 	$(BIN)/python -m airflow_veil.privacy.transforms.reference > docs/transforms.md
 
 clean:           ## Remove the environment and everything made
-	rm -rf $(VENV) build dist *.egg-info demo
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info demo
