@@ -76,14 +76,19 @@ def default_transport_env(env: MutableMapping[str, str] = os.environ) -> Path | 
         env: The environment to read and to add to.
 
     Returns:
-        The file; None if lineage is configured or disabled, and nothing was changed.
+        The file; None if nothing was changed: lineage is configured or disabled, or there is no folder for it. It
+        does not raise: Airflow calls it while it starts, in every process, whether or not a task is the suite's.
     """
     if _is_configured(env):
         return None
     from airflow_veil.hooks.settings import settings
 
     path = settings().lineage
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        log.warning("Lineage goes nowhere: %s cannot be made (%s)", path.parent, type(error).__name__)
+        return None
     env[TRANSPORT] = json.dumps({"type": "file", "log_file_path": str(path), "append": True})
     if not _option("emission_policy"):
         env[EMISSION_POLICY] = json.dumps(_NO_SOURCE_CODE)

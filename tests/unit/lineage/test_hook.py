@@ -89,6 +89,18 @@ class TestDefaultTransportEnv:
         assert json.loads(env[EMISSION_POLICY]) == [{"scope": {}, "controls": {"include_source_code": False}}]
         assert path.parent.stat().st_mode & 0o777 == 0o700
 
+    def test_a_folder_that_cannot_be_made_stops_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Airflow starts also where the home folder cannot be written; lineage is then left as it is."""
+        _clean(monkeypatch, tmp_path)
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("VEIL_LINEAGE", str(tmp_path / "file" / "below" / "lineage.jsonl"))
+        env: dict[str, str] = {}
+
+        assert default_transport_env(env) is None
+        assert env == {}
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [
