@@ -43,12 +43,12 @@ def list_(
     [green]veil releases list retail.yaml --dataset customers --json[/green]
     Of one data set, for a machine.
     """
-    from airflow_veil.cli.workspace import ledger
     from airflow_veil.privacy.policy.load import load
+    from airflow_veil.privacy.release.workspace import own_ledger
     from airflow_veil.privacy.settings import Settings
 
     name = load(policy).policy.name if policy else None
-    with ledger(Settings.from_env()) as opened:
+    with own_ledger(Settings.from_env()) as opened:
         releases = [_public(record) for record in opened.list(name, dataset)[:limit]]
     if json:
         console.as_json(releases)

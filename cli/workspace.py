@@ -11,7 +11,6 @@ from airflow_veil.privacy.settings import Settings
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.keys.ring import KeyRing
-    from airflow_veil.privacy.ledger.ledger import Ledger
     from airflow_veil.privacy.plan.plan import Plan
     from airflow_veil.privacy.policy.load import LoadedPolicy
     from airflow_veil.privacy.release.workspace import Workspace
@@ -45,8 +44,7 @@ def of_loaded(
         source_uri=source,
         destination_uri=destination,
         connect=_database_url,
-        open_keys=_open_keys,
-        open_ledger=ledger,
+        key_ring=_key_ring,
     )
 
 
@@ -67,25 +65,6 @@ def datasets_of(loaded: LoadedPolicy, wanted: str | None) -> Iterable[str]:
     return loaded.policy.datasets if wanted is None else (wanted,)
 
 
-def ledger(settings: Settings) -> Ledger:
-    """The installation's ledger; its folder is made where it is missing, for its owner alone.
-
-    Raises:
-        LedgerError: It cannot be opened.
-    """
-    from airflow_veil.privacy.errors import LedgerError
-    from airflow_veil.privacy.release.workspace import own_ledger
-
-    try:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"the folder of the ledger cannot be made ({error.strerror})"
-        raise LedgerError(
-            what, where=str(settings.home), fix="set VEIL_HOME to a folder of this user"
-        ) from None
-    return own_ledger(settings)
-
-
 def actor() -> str:
     """Who does it, for the evidence: the operating system's user."""
     return f"veil:{getpass.getuser()}"
@@ -98,12 +77,8 @@ def _database_url(conn_id: str) -> str:
     return database_url(conn_id)
 
 
-def _open_keys(loaded: LoadedPolicy, settings: Settings) -> KeyRing:
-    from airflow_veil.privacy.release.workspace import key_file
+def _key_ring(conn_id: str) -> KeyRing:
+    """The key ring behind an Airflow connection; only now is Airflow imported."""
+    from airflow_veil.hooks.keys import KeyRingHook
 
-    source = loaded.policy.keys
-    if source is not None and source.connection is not None:
-        from airflow_veil.hooks.keys import KeyRingHook
-
-        return KeyRingHook(source.connection).get_conn()
-    return key_file(loaded, settings)
+    return KeyRingHook(conn_id).get_conn()

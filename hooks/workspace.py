@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airflow_veil.hooks import connection
 from airflow_veil.hooks.keys import KeyRingHook
 from airflow_veil.hooks.ledger import LedgerHook
 from airflow_veil.hooks.settings import settings
-from airflow_veil.privacy.release.workspace import Workspace, checked, key_file
-
-if TYPE_CHECKING:
-    from airflow_veil.privacy.keys.ring import KeyRing
-    from airflow_veil.privacy.policy.load import LoadedPolicy
-    from airflow_veil.privacy.settings import Settings
+from airflow_veil.privacy.release.workspace import Workspace, checked
 
 
 def workspace(
@@ -34,7 +27,7 @@ def workspace(
         source_uri=source,
         destination_uri=destination,
         connect=database_url,
-        open_keys=_open_keys,
+        key_ring=lambda conn_id: KeyRingHook(conn_id).get_conn(),
         open_ledger=lambda _settings: LedgerHook(ledger_conn_id).get_conn(),
     )
 
@@ -50,10 +43,3 @@ def database_url(conn_id: str) -> str:
         # `sqlite:////data/crm.db` and a form with the path as host mean the same file.
         return f"sqlite:///{found.host or found.schema}"
     return connection.postgres_url(found)
-
-
-def _open_keys(loaded: LoadedPolicy, places: Settings) -> KeyRing:
-    source = loaded.policy.keys
-    if source is not None and source.connection is not None:
-        return KeyRingHook(source.connection).get_conn()
-    return key_file(loaded, places)

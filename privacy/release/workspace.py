@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from airflow_veil.privacy.errors import PolicyError, ReleaseError, SchemaError, StorageError
+from airflow_veil.privacy.errors import KeyRingError, PolicyError, ReleaseError, SchemaError, StorageError
 from airflow_veil.privacy.policy.check import check
 from airflow_veil.privacy.policy.load import LoadedPolicy, load
 from airflow_veil.privacy.policy.models import FileDestination, FileSource, TableDestination, TableSource
@@ -36,6 +36,19 @@ def no_connection(conn_id: str) -> str:
     )
 
 
+def no_key_ring(conn_id: str) -> KeyRing:
+    """What stands where the connection of a key ring cannot be resolved.
+
+    Raises:
+        KeyRingError: Always.
+    """
+    raise KeyRingError(
+        "The key ring is behind a connection, which Airflow resolves",
+        where=f"connection {conn_id}",
+        fix="run through Airflow, or name a key `file` in the policy",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """A policy that checks, and what it works with.
@@ -46,7 +59,7 @@ class Workspace:
         source_uri: URI to read instead of the policy's source.
         destination_uri: URI to release to instead of the policy's destination.
         connect: Turns the id of a connection into a database URL.
-        open_keys: Opens the key ring that the policy names.
+        key_ring: Opens the key ring behind a connection, by the connection's id.
         open_ledger: Opens the ledger.
     """
 
@@ -55,7 +68,7 @@ class Workspace:
     source_uri: str | None = None
     destination_uri: str | None = None
     connect: Callable[[str], str] = field(default=no_connection, repr=False)
-    open_keys: Callable[[LoadedPolicy, Settings], KeyRing] | None = field(default=None, repr=False)
+    key_ring: Callable[[str], KeyRing] = field(default=no_key_ring, repr=False)
     open_ledger: Callable[[Settings], Ledger] | None = field(default=None, repr=False)
 
     @property
@@ -65,12 +78,19 @@ class Workspace:
 
     @cached_property
     def keys(self) -> KeyRing:
-        """The key ring.
+        """The key ring that the policy names; the installation's own key file where it names none.
 
         Raises:
             KeyRingError: It cannot be opened.
         """
-        return (self.open_keys or key_file)(self.loaded, self.settings)
+        from airflow_veil.privacy.keys.file import KeyFile
+
+        source = self.loaded.policy.keys
+        if source is not None and source.connection is not None:
+            return self.key_ring(source.connection)
+        if source is not None and source.file is not None:
+            return KeyFile(self.loaded.path.resolve().parent / Path(source.file).expanduser()).load()
+        return KeyFile(self.settings.key_file).load()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -183,27 +203,6 @@ def _destination(loaded: LoadedPolicy, uri: str | None) -> FileDestination | Tab
             fix="add `release: {destination: …}`, or name a destination",
         )
     return release.destination
-
-
-def key_file(loaded: LoadedPolicy, settings: Settings) -> KeyRing:
-    """Open the key file that a policy names, or the installation's own.
-
-    Raises:
-        KeyRingError: It cannot be opened, or the policy names a connection.
-    """
-    from airflow_veil.privacy.errors import KeyRingError
-    from airflow_veil.privacy.keys.file import KeyFile
-
-    source = loaded.policy.keys
-    if source is not None and source.connection is not None:
-        raise KeyRingError(
-            "The key ring is behind a connection, which Airflow resolves",
-            where=f"connection {source.connection}",
-            fix="run through Airflow, or name a key `file` in the policy",
-        )
-    if source is not None and source.file is not None:
-        return KeyFile(loaded.path.resolve().parent / Path(source.file).expanduser()).load()
-    return KeyFile(settings.key_file).load()
 
 
 def own_ledger(settings: Settings) -> Ledger:
