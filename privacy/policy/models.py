@@ -21,17 +21,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.described import Described
+from airflow_veil.privacy.policy.differential_privacy import DifferentialPrivacy
+from airflow_veil.privacy.policy.names import Name, Period
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.transforms.base import Transform
 from airflow_veil.privacy.transforms.sample import Sample
 from airflow_veil.privacy.transforms.where import Where
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
-"""A name that is safe in a path, a URI, a task id and a table name."""
-
-Period = Annotated[str, StringConstraints(pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$", min_length=3)]
-"""A calendar period of ISO 8601: P30D, P1M, P3Y."""
 
 
 class ColumnClass(StrEnum):
@@ -224,3 +220,5 @@ class Policy(Described):
     """The tables, by name."""
     release: Release | None = None
     """Where releases go; needed to publish."""
+    differential_privacy: DifferentialPrivacy | None = None
+    """Statistics that may be released with noise, and the budgets that pay for them."""

@@ -1,0 +1,311 @@
+"""`differential_privacy:` in a policy: budgets of people, and the queries that may be answered from them.
+
+A query is a closed specification. Keys, bounds, bins and candidates are written here, with where they come from, and
+never read off the private table; there is no expression to get around them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from airflow_veil.privacy.described import Described
+from airflow_veil.privacy.policy.names import Name, Period
+from airflow_veil.privacy.transforms.where import Where
+
+Reason = Annotated[str, StringConstraints(min_length=10)]
+"""Why, in a sentence; it is recorded."""
+
+Amount = Annotated[Decimal, Field(gt=0, le=1_000_000)]
+"""An amount of privacy loss."""
+
+Delta = Annotated[Decimal, Field(gt=0, le=Decimal("0.01"))]
+"""A probability with which the bound on the loss may not hold."""
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+"""A finite number."""
+
+
+def _ascending(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    if any(right <= left for left, right in zip(numbers, numbers[1:], strict=False)):
+        raise PydanticCustomError("ascending", "the numbers must rise")
+    return numbers
+
+
+Ascending = Annotated[tuple[Number, ...], AfterValidator(_ascending)]
+"""Numbers that rise."""
+
+
+class Budget(Described):
+    """How much may be learned of each of some people, over all releases that name this budget.
+
+    Its name is known to the ledger, not to one policy: every policy that names it draws on the same budget.
+    """
+
+    unit: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\.[^.]+)?$")]
+    """Whose presence is hidden: `data_set.column`, the root of the subjects' references; or `data_set`, one row of it."""
+    epsilon: Amount | None = None
+    """The bound on the loss: pure differential privacy where no `delta` is named, else approximate."""
+    rho: Amount | None = None
+    """The bound on the loss in zero-concentrated differential privacy, in place of `epsilon`."""
+    delta: Delta | None = None
+    """The probability that goes with `epsilon`; with `rho`, what thresholds for unknown keys may use up."""
+    per: Period | Literal["total"] = "total"
+    """The period that the bound is for, such as P30D; `total` for as long as the ledger lives."""
+    starts: date | None = None
+    """The first day of the first period."""
+    renew: Reason | None = None
+    """Why the people may be asked anew each period: their losses of all periods add up."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Budget:
+        if (self.epsilon is None) == (self.rho is None):
+            raise PydanticCustomError("budget_amount", "a budget names either `epsilon` or `rho`")
+        if (self.per == "total") != (self.renew is None) or (self.per == "total") != (self.starts is None):
+            raise PydanticCustomError(
+                "budget_period", "a budget with a period names `starts` and `renew`, and one for ever neither"
+            )
+        return self
+
+    @property
+    def kind(self) -> Literal["pure", "approx", "zcdp"]:
+        """How losses are counted."""
+        if self.rho is not None:
+            return "zcdp"
+        return "pure" if self.delta is None else "approx"
+
+
+class Spend(Described):
+    """What a query takes out of its budget, each time it is answered."""
+
+    epsilon: Amount | None = None
+    """Pure differential privacy, by Laplace noise."""
+    rho: Amount | None = None
+    """Zero-concentrated differential privacy, by Gaussian noise, in place of `epsilon`."""
+    delta: Delta | None = None
+    """For unknown keys: the probability that a key of a single unit gets out."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Spend:
+        if (self.epsilon is None) == (self.rho is None):
+            raise PydanticCustomError("budget_amount", "a query spends either `epsilon` or `rho`")
+        return self
+
+
+class Contribution(Described):
+    """How much of one unit can be in an answer; what is more is left out, drawn at random for each answer."""
+
+    groups_per_unit: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """In how many groups a unit counts; those of one that is in more are drawn by lot."""
+    rows_per_group: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """For how many rows a unit counts in each of them; more rows weigh less each."""
+
+
+class ValueKeys(Described):
+    """A public list of a column's values: each is in the answer, whoever is in the table."""
+
+    values: Annotated[tuple[str | int | bool, ...], Field(min_length=1)] | None = None
+    """The values."""
+    file: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """A CSV file with a header and one column of values, beside the policy."""
+    source: Annotated[str, StringConstraints(min_length=3)]
+    """Where the list comes from; never the private table itself."""
+
+    @model_validator(mode="after")
+    def _one(self) -> ValueKeys:
+        if (self.values is None) == (self.file is None):
+            raise PydanticCustomError("keys", "name either the `values` or the `file` that holds them")
+        return self
+
+
+class CalendarKeys(Described):
+    """All years, months or days of a date column between two of them, both included."""
+
+    to: Literal["year", "month", "day"]
+    """How fine."""
+    first: Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}){0,2}$")]
+    """The first one, such as 2026, 2026-01 or 2026-01-31."""
+    last: Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}){0,2}$")]
+    """The last one."""
+    column: str | None = None
+    """The column, where the key bears another name."""
+
+
+class UnknownKeys(Described):
+    """Values that are not public: those that stand for enough units, by a noisy threshold, are in the answer."""
+
+    unknown: Literal[True]
+    """That they are not known."""
+    column: str | None = None
+    """The column, where the key bears another name."""
+
+
+class Missing(Described):
+    """What becomes of numbers that are none."""
+
+    null: Literal["drop"] | Number = "drop"
+    """Nulls: `drop`, or the number to count them as."""
+    nan: Literal["drop"] | Number = "drop"
+    """NaN: `drop`, or the number to count it as."""
+    infinite: Literal["drop", "clamp"] = "clamp"
+    """Infinities: `clamp` to the bounds, or `drop`."""
+
+
+class Count(Described):
+    """The number of rows; with a column, of those where it is not null."""
+
+    column: str | None = None
+    """The column that must not be null."""
+
+
+class CountDistinct(Described):
+    """The number of units."""
+
+
+class Bounded(Missing):
+    """A measure of a number between bounds."""
+
+    column: str
+    """The column."""
+    bounds: Annotated[Ascending, Field(min_length=2, max_length=2)]
+    """The least and the greatest that a value counts as; values beyond are clamped. Known beforehand, never looked up."""
+    granularity: Annotated[Decimal, Field(gt=0)] | None = None
+    """Values are rounded to whole multiples of it before anything is added up; a millionth of the bounds if left out."""
+
+
+class Sum(Bounded):
+    """The sum of a column."""
+
+
+class Mean(Bounded):
+    """The mean of a column: a noisy sum, about the middle of the bounds, over a noisy count."""
+
+
+class Variance(Bounded):
+    """The variance of a column, of the population: from noisy sums of the values and of their squares."""
+
+
+class Histogram(Missing):
+    """The number of rows in each bin."""
+
+    column: str
+    """The column."""
+    edges: Annotated[Ascending, Field(min_length=2)] | None = None
+    """The edges of the bins of numbers: a bin holds its left edge, the last one both. Rows beyond are left out."""
+    values: Annotated[tuple[str | int | bool, ...], Field(min_length=1)] | None = None
+    """The values, a bin each, where the column has few; others are left out."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Histogram:
+        if (self.edges is None) == (self.values is None):
+            raise PydanticCustomError("bins", "a histogram names either `edges` or `values`")
+        return self
+
+
+class Steps(Described):
+    """Numbers at equal distances."""
+
+    first: Number
+    last: Number
+    step: Annotated[Number, Field(gt=0)]
+
+
+class Quantiles(Missing):
+    """Quantiles of a column, each one of the candidates, by the exponential mechanism."""
+
+    column: str
+    """The column."""
+    quantiles: Annotated[
+        tuple[Annotated[Decimal, Field(gt=0, lt=1, max_digits=5, decimal_places=4)], ...], Field(min_length=1)
+    ]
+    """Which: 0.5 is the median."""
+    candidates: Annotated[Ascending, Field(min_length=2, max_length=10_000)] | Steps
+    """What the answer can be: numbers that rise, or `{first, last, step}`."""
+
+
+_BARE = ("count", "count_distinct")
+
+
+class Measure(Described):
+    """What is measured of each group: exactly one word."""
+
+    count: Count | None = None
+    count_distinct: CountDistinct | None = None
+    sum: Sum | None = None
+    mean: Mean | None = None
+    variance: Variance | None = None
+    histogram: Histogram | None = None
+    quantiles: Quantiles | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {value: None}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise PydanticCustomError("measure_count", "a measure is exactly one word, with its parameters")
+        return {
+            word: {} if parameters is None and word in _BARE else parameters
+            for word, parameters in value.items()
+        }
+
+    @property
+    def word(self) -> str:
+        """Its word."""
+        return next(word for word in type(self).model_fields if getattr(self, word) is not None)
+
+    @property
+    def of(self) -> Count | CountDistinct | Sum | Mean | Variance | Histogram | Quantiles:
+        """Its parameters."""
+        parameters: Count | CountDistinct | Sum | Mean | Variance | Histogram | Quantiles = getattr(
+            self, self.word
+        )
+        return parameters
+
+
+def _keys(value: Any) -> Any:
+    """A bare `unknown` is short for `{unknown: true}`."""
+    return {"unknown": True} if value == "unknown" else value
+
+
+Keys = Annotated[ValueKeys | CalendarKeys | UnknownKeys, BeforeValidator(_keys)]
+
+
+class Query(Described):
+    """One question that is answered anew for each interval, with noise, and paid for."""
+
+    dataset: Name
+    """The data set that is asked."""
+    budget: Name
+    """The budget that pays."""
+    spend: Spend
+    """What each answer costs."""
+    contribution: Contribution = Contribution()
+    """How much of one unit can be in an answer."""
+    where: Where | None = None
+    """Which rows count, by a comparison on columns of the data set."""
+    keys: dict[Name, Keys] = {}
+    """What the rows are grouped by: a column, or a name with `column:`. None: one group of all rows."""
+    measures: Annotated[dict[Name, Measure], Field(min_length=1)]
+    """What is measured of each group, by the name it has in the answer."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """How probably a value without noise lies in its interval."""
+    consistency: Literal["in_bounds"] | None = None
+    """`in_bounds` adds a column where counts are not negative and means lie within their bounds; the raw one stays."""
+    description: str = ""
+    """What the answer is for, in plain words."""
+
+
+class DifferentialPrivacy(Described):
+    """Budgets of people, and the queries that may be answered from them."""
+
+    budgets: Annotated[dict[Name, Budget], Field(min_length=1)]
+    """Budgets, by name. The name is shared with every policy of the same ledger."""
+    queries: Annotated[dict[Name, Query], Field(min_length=1)]
+    """Queries, by name; each is released under it."""
+    schedule: str | None = "@daily"
+    """When the DAG runs (cron or an Airflow preset); null for runs by hand only."""
