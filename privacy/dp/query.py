@@ -297,7 +297,7 @@ def _first_day(to: str, text: str) -> date:
             expected="2026, 2026-01 or 2026-01-31, as fine as `to`",
         )
     try:
-        return date(*(parts + [1, 1])[:3])
+        return date(*[*parts, 1, 1][:3])
     except ValueError:
         raise SchemaError("a key begins at a day that is none", expected="a day of the calendar") from None
 
@@ -313,23 +313,27 @@ def _statistics(query: words.Query, *, unknown: bool) -> tuple[Statistic, ...]:
 def statistics_of(measure: words.Measure) -> list[Statistic]:
     """The statistics that a measure is made of, in the order in which it is computed from them."""
     match measure.of:
-        case words.Count(column=None):
-            return [Rows()]
-        case words.Count(column=column):
-            return [Rows(of=Reading(column=column or ""))]
         case words.CountDistinct():
             return [Units()]
-        case words.Sum() as of:
-            return [_total(of, Form.VALUE)]
-        case words.Mean() as of:
-            return [Rows(of=_reading(of)), _total(of, Form.CENTRED)]
-        case words.Variance() as of:
-            return [Rows(of=_reading(of)), _total(of, Form.CENTRED), _total(of, Form.SQUARED)]
+        case words.Count() as of:
+            return [Rows() if of.column is None else Rows(of=Reading(column=of.column))]
         case words.Histogram() as of:
             return [Bins(of=_reading(of), edges=of.edges or (), values=of.values or ())]
         case words.Quantiles() as of:
             quantiles = tuple(Fraction(quantile) for quantile in of.quantiles)
             return [Ranks(of=_reading(of), candidates=candidates_of(of), quantiles=quantiles)]
+        case of:
+            return _of_bounded(of)
+
+
+def _of_bounded(of: words.Sum | words.Mean | words.Variance) -> list[Statistic]:
+    """A sum; for a mean, the number of rows and their sum about the middle; for a variance, also that of squares."""
+    if isinstance(of, words.Sum):
+        return [_total(of, Form.VALUE)]
+    reading = _reading(of)
+    rows = Rows() if reading.counts_all else Rows(of=reading)
+    squares = [_total(of, Form.SQUARED)] if isinstance(of, words.Variance) else []
+    return [rows, _total(of, Form.CENTRED), *squares]
 
 
 def candidates_of(of: words.Quantiles) -> tuple[float, ...]:

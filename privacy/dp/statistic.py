@@ -1,7 +1,7 @@
 """The statistics that answers are made of: each a table of whole numbers, with the most that one unit changes it by.
 
-A measure is made of one statistic or several (a mean is a sum and a number of rows), and several measures may share one:
-it is measured once, and paid for once.
+A measure is made of one statistic or several (a mean is a sum and a number of rows), and several measures may share
+one: it is measured once, and paid for once.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Reading:
     nan: float | None = None
     clamp_infinite: bool = True
 
+    @property
+    def counts_all(self) -> bool:
+        """Whether every row counts, whatever is in the column."""
+        return self.null is not None and self.nan is not None and self.clamp_infinite
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Units:
@@ -54,7 +59,7 @@ class Units:
         """Cells a group."""
         return 1
 
-    def per_group(self, rows: int) -> int:
+    def per_group(self, rows: int) -> int:  # noqa: ARG002 - a unit is one, for however many rows it counts
         """The most that one unit, counting for so many rows, changes one group by: in the sum over its cells."""
         return 1
 
@@ -141,7 +146,6 @@ class Bins:
         of: The column.
         edges: Edges of the bins of numbers: a bin holds its left edge, the last one both; empty for values.
         values: One bin a value; empty for numbers.
-        purpose: What for: a histogram, or the ranks of candidates.
     """
 
     of: Reading

@@ -6,6 +6,7 @@ never read off the private table; there is no expression to get around them.
 
 from __future__ import annotations
 
+import itertools
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -31,7 +32,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _ascending(numbers: tuple[float, ...]) -> tuple[float, ...]:
-    if any(right <= left for left, right in zip(numbers, numbers[1:], strict=False)):
+    if any(right <= left for left, right in itertools.pairwise(numbers)):
         raise PydanticCustomError("ascending", "the numbers must rise")
     return numbers
 
@@ -47,7 +48,7 @@ class Budget(Described):
     """
 
     unit: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\.[^.]+)?$")]
-    """Whose presence is hidden: `data_set.column`, the root of the subjects' references; or `data_set`, one row of it."""
+    """Whose presence is hidden: `data_set.column`, where the subjects' references end; or `data_set`, one row of it."""
     epsilon: Amount | None = None
     """The bound on the loss: pure differential privacy where no `delta` is named, else approximate."""
     rho: Amount | None = None
@@ -172,9 +173,9 @@ class Bounded(Missing):
     column: str
     """The column."""
     bounds: Annotated[Ascending, Field(min_length=2, max_length=2)]
-    """The least and the greatest that a value counts as; values beyond are clamped. Known beforehand, never looked up."""
+    """The least and the greatest that a value counts as: others are clamped. Known beforehand, never looked up."""
     granularity: Annotated[Decimal, Field(gt=0)] | None = None
-    """Values are rounded to whole multiples of it before anything is added up; a millionth of the bounds if left out."""
+    """Values are rounded to multiples of it before anything is added; a millionth of the bounds if left out."""
 
 
 class Sum(Bounded):
@@ -288,7 +289,7 @@ class Query(Described):
     """How much of one unit can be in an answer."""
     where: Where | None = None
     """Which rows count, by a comparison on columns of the data set."""
-    keys: dict[Name, Keys] = {}
+    keys: dict[Name, Keys] = Field(default_factory=dict)
     """What the rows are grouped by: a column, or a name with `column:`. None: one group of all rows."""
     measures: Annotated[dict[Name, Measure], Field(min_length=1)]
     """What is measured of each group, by the name it has in the answer."""
