@@ -27,6 +27,9 @@ class Subtype(StrEnum):
 
     IDENTITY = "IDENTITY"
     TRANSFORMATION = "TRANSFORMATION"
+    AGGREGATION = "AGGREGATION"
+    GROUP_BY = "GROUP_BY"
+    JOIN = "JOIN"
     FILTER = "FILTER"
     CONDITIONAL = "CONDITIONAL"
 
@@ -97,6 +100,7 @@ class Edge:
         subtype: What happens on the way.
         masking: Whether the input's value is hidden from whoever sees the output.
         description: The technique in words.
+        table: Which of the data sets read the input column is of; None for the record's `input`.
     """
 
     source: str
@@ -105,6 +109,7 @@ class Edge:
     subtype: Subtype
     masking: bool
     description: str
+    table: DatasetIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +138,13 @@ class LineageRecord:
         policy_digest: SHA-256 of the policy file, in hex.
         plan_digest: SHA-256 of the plan, in hex; stands for all parameters.
         dataset: The data set's name in the policy.
-        stage: `fused`, a step's word, `publish`, `rollback`, `validate` or `detokenize`.
+        stage: `fused`, a step's word, `publish`, `rollback`, `validate`, `detokenize` or `dp_release`.
         input: What was read.
         output: What was written; None for a task that only reads.
         edges: What the output is made of.
         dropped: Source columns that end here.
         assertions: What was checked.
+        others: Further data sets that were read, to find the people behind references.
     """
 
     policy: str
@@ -151,6 +157,7 @@ class LineageRecord:
     edges: tuple[Edge, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     assertions: tuple[Assertion, ...] = ()
+    others: tuple[Table, ...] = ()
 
     @property
     def about(self) -> Table:

@@ -44,7 +44,7 @@ def producer() -> str:
 
 
 def inputs(record: LineageRecord) -> list[InputDataset]:
-    """The data set that a task read, with its facets."""
+    """The data sets that a task read, with their facets."""
     from openlineage.client.event_v2 import InputDataset
 
     table = record.input
@@ -57,7 +57,13 @@ def inputs(record: LineageRecord) -> list[InputDataset]:
             name=table.identity.name,
             facets=facets,
             inputFacets=_input_facets(record),
-        )
+        ),
+        *(
+            InputDataset(
+                namespace=other.identity.namespace, name=other.identity.name, facets=_common_facets(other)
+            )
+            for other in record.others
+        ),
     ]
 
 
@@ -156,7 +162,7 @@ def _deprecated_type(edge: Edge) -> str | None:
 def _input_field(record: LineageRecord, edge: Edge) -> Any:
     from openlineage.client.facet_v2 import column_lineage_dataset as facet
 
-    identity = record.input.identity
+    identity = edge.table or record.input.identity
     return facet.InputField(
         namespace=identity.namespace,
         name=identity.name,
@@ -169,9 +175,8 @@ def _lineage_facet(record: LineageRecord, table: Table) -> DatasetFacet:
     """`lineage`; an entry a column, and the edges that concern all rows under `inputs`."""
     from openlineage.client.facet_v2 import lineage as facet
 
-    identity = record.input.identity
-
     def source(edge: Edge) -> facet.LineageDatasetInput:
+        identity = edge.table or record.input.identity
         return facet.LineageDatasetInput(
             namespace=identity.namespace,
             name=identity.name,
@@ -180,9 +185,14 @@ def _lineage_facet(record: LineageRecord, table: Table) -> DatasetFacet:
             transformations=[facet.LineageTransformation(**_transformation(edge))],
         )
 
-    whole = facet.LineageDatasetInput(namespace=identity.namespace, name=identity.name, type="DATASET")
+    whole = [
+        facet.LineageDatasetInput(
+            namespace=table.identity.namespace, name=table.identity.name, type="DATASET"
+        )
+        for table in (record.input, *record.others)
+    ]
     return facet.LineageDatasetFacet(
-        inputs=[whole, *(source(edge) for edge in record.edges if edge.target is None)],
+        inputs=[*whole, *(source(edge) for edge in record.edges if edge.target is None)],
         fields={
             name: facet.LineageFieldEntry(inputs=[source(edge) for edge in edges])
             for name, edges in _by_column(record, table).items()
