@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import AfterValidator, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_veil.privacy.transforms import predicate
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding, RowFilter, RowKernel
 from airflow_veil.privacy.transforms.expression import ExpressionError, columns, parse
 
@@ -63,8 +61,12 @@ class Where(RowFilter):
         Raises:
             TransformError: A column is missing, or is compared with something of another kind.
         """
+        from airflow_veil.privacy.transforms import predicate
+
         predicate.compiled(parse(self.expression), types, where=where)
 
     def prepare(self, binding: Binding, types: Mapping[str, pa.DataType]) -> RowKernel:
+        from airflow_veil.privacy.transforms import predicate
+
         decide = predicate.compiled(parse(self.expression), types, where=f"{binding.dataset}, `where`")
         return lambda inputs: pc.fill_null(decide(inputs), fill_value=False)
