@@ -13,10 +13,8 @@ from airflow_veil.privacy.crypto.alphabet import Alphabet
 from airflow_veil.privacy.crypto.blocks import BlockCipher
 from airflow_veil.privacy.crypto.columns import Strip, by_chunk
 from airflow_veil.privacy.crypto.feistel import Rounds, rounds_of
+from airflow_veil.privacy.crypto.limits import MIN_DOMAIN
 from airflow_veil.privacy.errors import TransformError
-
-# SP 800-38G revision 1, section 5.1: smaller domains can be searched.
-MIN_DOMAIN = 1_000_000
 
 
 def encrypt(

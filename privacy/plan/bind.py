@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from airflow_veil.privacy.errors import SchemaError
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
 from airflow_veil.privacy.plan.stage import RESERVED
 from airflow_veil.privacy.policy.load import LoadedPolicy

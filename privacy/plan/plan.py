@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.transforms.base import Binding, Keys, Properties, RowFilter, Step, Transform
 
 

@@ -17,8 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import pyarrow as pa
-
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
 from airflow_veil.privacy.transforms.base import RowFilter, Step
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import pyarrow as pa
-
 from airflow_veil.privacy.errors import SchemaError, TransformError
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.bind import mismatches, subject_root
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
@@ -223,8 +222,8 @@ def _low_cardinality(loaded: LoadedPolicy) -> Iterator[Finding]:
 def _types(loaded: LoadedPolicy) -> Iterator[Finding]:
     """A treatment must be able to take the declared type."""
     for named in _columns(loaded):
-        declared = named.column.arrow_type
-        if declared is not None and not named.column.transform.accepts(declared):
+        declared = named.column.family
+        if declared is not None and declared not in named.column.transform.takes:
             yield loaded.finding(
                 (*named.path, "treat"),
                 "type",

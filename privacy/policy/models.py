@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-import pyarrow as pa
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -21,11 +20,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.described import Described
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.policy.differential_privacy import DifferentialPrivacy
 from airflow_veil.privacy.policy.names import Name, Period
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.transforms.base import Transform
+from airflow_veil.privacy.transforms.family import Family
 from airflow_veil.privacy.transforms.sample import Sample
 from airflow_veil.privacy.transforms.where import Where
 
@@ -73,9 +74,14 @@ class Column(Described):
         return transform
 
     @property
+    def family(self) -> Family | None:
+        """What the declared type is to a treatment, or None."""
+        return None if self.type is None else TYPES[self.type].family
+
+    @property
     def arrow_type(self) -> pa.DataType | None:
         """The declared type, or None."""
-        return None if self.type is None else TYPES[self.type]
+        return None if self.type is None else TYPES[self.type].arrow
 
 
 class CsvFormat(Described):

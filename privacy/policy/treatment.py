@@ -36,8 +36,9 @@ class _OneOf(BaseModel):
     @property
     def transform(self) -> Transform:
         """The one treatment that was named."""
-        named = (getattr(self, word) for word in type(self).model_fields)
-        return next(transform for transform in named if isinstance(transform, Transform))
+        (word,) = self.model_fields_set
+        transform: Transform = getattr(self, word)
+        return transform
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
-import pyarrow as pa
+from airflow_veil.privacy.lazy import pa
 
-Types = Mapping[str, pa.DataType]
+Types: TypeAlias = "Mapping[str, pa.DataType]"
 """Column name to the type that the policy declares."""
 
 

@@ -6,9 +6,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pyarrow as pa
-
 from airflow_veil.privacy.errors import StorageError
+from airflow_veil.privacy.lazy import pa
 
 FIXES = {
     errno.ENOSPC: "free some space, or point the destination elsewhere",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from airflow_veil.privacy.policy.models import FileSource
-from airflow_veil.privacy.storage.base import Source, Types
 from airflow_veil.privacy.storage.failure import unfit
+
+if TYPE_CHECKING:
+    from airflow_veil.privacy.storage.base import Source, Types
 
 
 def open_source(source: FileSource, *, root: Path, types: Types | None = None) -> Source:

@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
-
-import pyarrow as pa
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from airflow_veil.privacy.described import Described
+from airflow_veil.privacy.lazy import pa
+from airflow_veil.privacy.transforms.family import Family, family_of
 
-Kernel = Callable[[pa.Array, Mapping[str, pa.Array]], pa.Array]
+Kernel: TypeAlias = "Callable[[pa.Array, Mapping[str, pa.Array]], pa.Array]"
 """`kernel(column, inputs) -> column`: same length; `inputs` holds the raw columns that `Transform.inputs` names."""
 
-RowKernel = Callable[[Mapping[str, pa.Array]], pa.BooleanArray]
+RowKernel: TypeAlias = "Callable[[Mapping[str, pa.Array]], pa.BooleanArray]"
 """`kernel(inputs) -> keep`: one boolean a row, never null."""
 
 
@@ -125,9 +125,14 @@ class Transform(Described):
     def properties(self) -> Properties:
         """What this treatment, with these parameters, promises."""
 
+    @property
     @abstractmethod
+    def takes(self) -> frozenset[Family]:
+        """What columns can be treated; told without Arrow, so that checking a policy does not import it."""
+
     def accepts(self, source: pa.DataType) -> bool:
         """Whether a column of this type can be treated."""
+        return family_of(source) in self.takes
 
     @abstractmethod
     def output_type(self, source: pa.DataType) -> pa.DataType | None:

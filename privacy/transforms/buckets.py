@@ -12,28 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import np, pa, pc
 from airflow_veil.privacy.transforms.base import Binding
+from airflow_veil.privacy.transforms.family import NUMBERS, Family
 from airflow_veil.privacy.transforms.form import Coarsen
 from airflow_veil.privacy.transforms.labels import labelled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Label = Literal["interval", "lower", "midpoint"]
 Number = int | float
 
 _NEAR = 1e-9
 _LARGEST = 2.0**62
-
-
-def is_number(source: pa.DataType) -> bool:
-    """Whether a column of this type can be made coarse."""
-    return bool(pa.types.is_integer(source) or pa.types.is_floating(source) or pa.types.is_decimal(source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +48,7 @@ class Range:
     masks = False
     hides_length = False
     covers = None
-
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_number(source)
+    takes = NUMBERS
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string() if self.label == "interval" else _number_type(source, self.bottom, self.top)
@@ -106,8 +99,9 @@ class Buckets:
     hides_length = False
     covers = None
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_number(source) and (self.width > 1 or not pa.types.is_integer(source))
+    @property
+    def takes(self) -> frozenset[Family]:
+        return NUMBERS if self.width > 1 else NUMBERS - {Family.INTEGER}
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         number = _number_type(source, self.width, self.ends.bottom, self.ends.top)
@@ -165,9 +159,10 @@ class Rounding:
     hides_length = False
     covers = None
 
-    def accepts(self, source: pa.DataType) -> bool:
+    @property
+    def takes(self) -> frozenset[Family]:
         whole = self.step.denominator == 1 and self.step > 1
-        return is_number(source) and (whole or not pa.types.is_integer(source))
+        return NUMBERS if whole else NUMBERS - {Family.INTEGER}
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return _number_type(source, self.ends.bottom, self.ends.top)
@@ -195,9 +190,7 @@ class Edges:
     masks = True
     hides_length = False
     covers = None
-
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_number(source)
+    takes = NUMBERS
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from airflow_veil.privacy.errors import TransformError
-from airflow_veil.privacy.transforms.text import decoded, is_text, on_values, plain_type
+from airflow_veil.privacy.lazy import np, pa, pc
+from airflow_veil.privacy.transforms.family import SPELLED, Family, family_of
+from airflow_veil.privacy.transforms.text import decoded, on_values
 
 # Beyond it neighbouring whole numbers share one float64.
 _EXACT = float(1 << 53)
@@ -22,8 +20,7 @@ _EXACT = float(1 << 53)
 
 def is_canonical_type(source: pa.DataType) -> bool:
     """Whether a column of this type has one spelling: text, whole numbers, dates and times."""
-    source = plain_type(source)
-    return is_text(source) or any(is_kind(source) for is_kind, _ in _SPELLINGS)
+    return family_of(source) in SPELLED
 
 
 def canonical(values: pa.Array, *, where: str) -> pa.StringArray:
@@ -44,13 +41,9 @@ def canonical(values: pa.Array, *, where: str) -> pa.StringArray:
             or the type has no canonical spelling.
     """
     values = decoded(values)
-    if pa.types.is_string(values.type):
-        return values
-    if is_text(values.type):
-        return pc.cast(values, pa.string())
-    for is_kind, spell in _SPELLINGS:
-        if is_kind(values.type):
-            return spell(values, where)
+    spell = _SPELLINGS.get(family_of(values.type))
+    if spell is not None:
+        return spell(values, where)
     msg = f"a column of type {values.type} has no canonical spelling"
     raise TransformError(
         msg,
@@ -58,6 +51,10 @@ def canonical(values: pa.Array, *, where: str) -> pa.StringArray:
         expected="text, whole numbers, dates or times",
         fix="cast the column upstream, or choose a treatment without a key",
     )
+
+
+def _text(values: pa.Array, _where: str) -> pa.Array:
+    return values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
 
 
 def _integer(values: pa.Array, _where: str) -> pa.Array:
@@ -106,13 +103,14 @@ def _timestamp(values: pa.Array, _where: str) -> pa.Array:
     return pc.binary_join_element_wise(text, "Z", "") if zoned else text
 
 
-_SPELLINGS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, str], pa.Array]], ...] = (
-    (pa.types.is_integer, _integer),
-    (pa.types.is_floating, _float),
-    (pa.types.is_decimal, _decimal),
-    (pa.types.is_date, _date),
-    (pa.types.is_timestamp, _timestamp),
-)
+_SPELLINGS: dict[Family, Callable[[pa.Array, str], pa.Array]] = {
+    Family.TEXT: _text,
+    Family.INTEGER: _integer,
+    Family.FLOATING: _float,
+    Family.DECIMAL: _decimal,
+    Family.DATE: _date,
+    Family.TIMESTAMP: _timestamp,
+}
 
 _SHARE = 16
 """One row in so many is looked at to see whether values repeat."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
 from pydantic_core import PydanticCustomError
 
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+from airflow_veil.privacy.transforms.family import ANY, Family
 from airflow_veil.privacy.transforms.text import decoded
 
 FiniteFloat = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-
-_TYPES: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 class Constant(Transform):
@@ -51,11 +49,12 @@ class Constant(Transform):
             nulls="kept" if self.keep_nulls else "filled",
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return True
+    @property
+    def takes(self) -> frozenset[Family]:
+        return ANY
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
-        return _TYPES[type(self.value)]
+        return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[type(self.value)]
 
     def prepare(self, binding: Binding) -> Kernel:
         value = pa.scalar(self.value, self.output_type(binding.type))

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding
+from airflow_veil.privacy.transforms.family import Family
 from airflow_veil.privacy.transforms.form import Coarsen
 from airflow_veil.privacy.transforms.labels import labelled
 
@@ -37,11 +36,11 @@ class DatePart:
     hides_length = True
     covers = None
 
-    def accepts(self, source: pa.DataType) -> bool:
+    @property
+    def takes(self) -> frozenset[Family]:
         """A date has no hours, and cut to the day it would leave as it is."""
-        if pa.types.is_date(source):
-            return self.to not in ("day", "hour")
-        return bool(pa.types.is_timestamp(source))
+        times = frozenset({Family.TIMESTAMP})
+        return times if self.to in ("day", "hour") else times | {Family.DATE}
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         if self.to in ("decade", "year"):

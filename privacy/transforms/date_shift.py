@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from airflow_veil.privacy.crypto import prf
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import np, pa, pc
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+from airflow_veil.privacy.transforms.family import Family
 from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
 from airflow_veil.privacy.transforms.text import decoded, plain_type
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _EPOCH = date(1970, 1, 1).toordinal()
 # The years that every database, file format and Python can hold: 1 to 9999.
@@ -55,9 +55,9 @@ class DateShift(Transform):
     def properties(self) -> Properties:
         return Properties(deterministic=False, reversible=False, unique=False, hides_length=True, masks=True)
 
-    def accepts(self, source: pa.DataType) -> bool:
-        source = plain_type(source)
-        return bool(pa.types.is_date(source) or pa.types.is_timestamp(source))
+    @property
+    def takes(self) -> frozenset[Family]:
+        return frozenset({Family.DATE, Family.TIMESTAMP})
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return plain_type(source)
@@ -108,6 +108,8 @@ def offsets(names: pa.StringArray, *, key: bytes, max_days: int) -> NDArray[np.i
         Shape (n,): uniform over -M..M without 0 (the bias of the remainder is below 2M / 2^64). Null subjects
         get one too, which means nothing.
     """
+    from airflow_veil.privacy.crypto import prf
+
     steps = (prf.uint64(names, key=key) % np.uint64(2 * max_days)).astype(np.int64) - max_days
     return steps + (steps >= 0)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pyarrow as pa
-
 from airflow_veil.privacy.errors import InternalError
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+from airflow_veil.privacy.transforms.family import ANY, Family
 
 
 class Drop(Transform):
@@ -26,8 +26,9 @@ class Drop(Transform):
             deterministic=True, reversible=False, unique=False, hides_length=True, masks=True, nulls="all"
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return True
+    @property
+    def takes(self) -> frozenset[Family]:
+        return ANY
 
     def output_type(self, source: pa.DataType) -> None:
         return None

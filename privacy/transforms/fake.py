@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, get_args
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_veil.privacy.crypto import prf
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import np, pa, pc
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.canonical import canonical, is_canonical_type
+from airflow_veil.privacy.transforms.canonical import canonical
+from airflow_veil.privacy.transforms.family import SPELLED, Family
 from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
 from airflow_veil.privacy.transforms.text import decoded
 
@@ -93,8 +91,9 @@ class Fake(Transform):
             deterministic=self.by == "value", reversible=False, unique=False, hides_length=True, masks=True
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_canonical_type(source)
+    @property
+    def takes(self) -> frozenset[Family]:
+        return SPELLED
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
@@ -106,6 +105,8 @@ class Fake(Transform):
         return (subject or column) if self.by == "value" else (subject or None)
 
     def prepare(self, binding: Binding) -> Kernel:
+        from airflow_veil.privacy.crypto import prf
+
         subject = subject_of(binding, self.word) if self.by == "subject" else ""
         # The provider is part of the purpose: who shares a first name with another need not share the rest.
         key = subkey(binding, f"fake/{self.provider}/{self.locale}", length=64)

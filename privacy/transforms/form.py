@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, TypeAlias
 
-import pyarrow as pa
 from pydantic import BeforeValidator, WithJsonSchema
 
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.transforms.base import Binding
+from airflow_veil.privacy.transforms.family import Family
 
 Invalid = Annotated[
     Literal["fail", "null"],
@@ -18,7 +19,7 @@ Invalid = Annotated[
 ]
 """What becomes of a value that a form cannot take: the run fails with a count, or the value becomes null."""
 
-Coarsen = Callable[[pa.Array], pa.Array]
+Coarsen: TypeAlias = "Callable[[pa.Array], pa.Array]"
 
 
 class Form(Protocol):
@@ -36,8 +37,9 @@ class Form(Protocol):
     def covers(self) -> str | None:
         """The values it can take, all others becoming null; None if it can take every value of its types."""
 
-    def accepts(self, source: pa.DataType) -> bool:
-        """Whether a column of this type, not dictionary-encoded, can be made coarse."""
+    @property
+    def takes(self) -> frozenset[Family]:
+        """What columns can be made coarse."""
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         """The type that comes out."""

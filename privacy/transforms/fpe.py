@@ -7,22 +7,23 @@ them; the same revision asks for a domain of at least 10^6 values, as smaller on
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_veil.privacy.crypto import ff1
+from airflow_veil.privacy.crypto.limits import MIN_DOMAIN
 from airflow_veil.privacy.errors import TransformError
-from airflow_veil.privacy.transforms import luhn
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.characters import Counts, Layout
+from airflow_veil.privacy.transforms.family import TEXT, Family
 from airflow_veil.privacy.transforms.keyed import Domain, subkey
-from airflow_veil.privacy.transforms.text import decoded, is_text
+from airflow_veil.privacy.transforms.text import decoded
 
-Length = TypeVar("Length", int, Counts)
+if TYPE_CHECKING:
+    from airflow_veil.privacy.transforms.characters import Counts, Layout
+
+Length = TypeVar("Length", int, "Counts")
 
 _DIGITS = "0123456789"
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
@@ -100,7 +101,7 @@ class Fpe(Transform):
     @model_validator(mode="after")
     def _large_domain(self) -> Fpe:
         size = self.domain_size()
-        if size is not None and size < ff1.MIN_DOMAIN:
+        if size is not None and size < MIN_DOMAIN:
             raise PydanticCustomError(
                 "domain_size",
                 "{encrypted} of {length} characters are encrypted: a domain of {size} values, which can be "
@@ -129,8 +130,9 @@ class Fpe(Transform):
     def properties(self) -> Properties:
         return Properties(deterministic=True, reversible=True, unique=True, hides_length=False, masks=True)
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_text(source)
+    @property
+    def takes(self) -> frozenset[Family]:
+        return TEXT
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
@@ -139,6 +141,8 @@ class Fpe(Transform):
         return self.domain or column
 
     def prepare(self, binding: Binding) -> Kernel:
+        from airflow_veil.privacy.crypto import ff1
+
         cipher = self._cipher(binding, ff1.encrypt)
         return lambda column, _inputs: self._apply(column, cipher, binding.where)
 
@@ -151,6 +155,8 @@ class Fpe(Transform):
             TransformError: Some values have another form than this treatment releases.
             KeyRingError: There is no key ring, or the version is destroyed.
         """
+        from airflow_veil.privacy.crypto import ff1
+
         return self._apply(values, self._cipher(binding, ff1.decrypt), binding.where)
 
     def _cipher(self, binding: Binding, direction: Callable[..., pa.Array]) -> Callable[[pa.Array], pa.Array]:
@@ -159,6 +165,8 @@ class Fpe(Transform):
         return lambda picked: direction(picked, key=key, tweak=tweak, alphabet=self.symbols)
 
     def _apply(self, column: pa.Array, cipher: Callable[[pa.Array], pa.Array], where: str) -> pa.StringArray:
+        from airflow_veil.privacy.transforms.characters import Layout
+
         values = pc.cast(decoded(column), pa.string())
         self._require_separators(values, where)
         layout = Layout.of(values, self.symbols)
@@ -173,6 +181,8 @@ class Fpe(Transform):
         For each choice of the others exactly one digit makes the check hold, so this maps the values that
         satisfy it one to one onto themselves.
         """
+        from airflow_veil.privacy.transforms import luhn
+
         wrong = luhn.failing(layout)
         if wrong:
             msg = f"{wrong} of {layout.rows} values do not satisfy the Luhn check"
@@ -227,7 +237,7 @@ class Fpe(Transform):
 def _least(radix: int) -> int:
     """The fewest characters that have a domain of 10^6."""
     count = 1
-    while radix**count < ff1.MIN_DOMAIN:
+    while radix**count < MIN_DOMAIN:
         count += 1
     return count
 

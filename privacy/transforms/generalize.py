@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, ClassVar
 
-import pyarrow as pa
 from pydantic import Field, StrictFloat, StrictInt, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.described import Described
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
 from airflow_veil.privacy.transforms.buckets import (
     Buckets,
@@ -22,6 +22,7 @@ from airflow_veil.privacy.transforms.buckets import (
     exact_step,
 )
 from airflow_veil.privacy.transforms.date_parts import DatePart, Unit
+from airflow_veil.privacy.transforms.family import Family
 from airflow_veil.privacy.transforms.form import Form, Invalid, all_covered
 from airflow_veil.privacy.transforms.grid import Grid
 from airflow_veil.privacy.transforms.hierarchy import Hierarchy
@@ -191,8 +192,9 @@ class Generalize(Transform):
             masks=self.form.masks,
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return self.form.accepts(plain_type(source))
+    @property
+    def takes(self) -> frozenset[Family]:
+        return self.form.takes
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return self.form.output_type(plain_type(source))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding
 from airflow_veil.privacy.transforms.buckets import rounded
+from airflow_veil.privacy.transforms.family import NUMBERS, Family
 from airflow_veil.privacy.transforms.form import Coarsen
 
 _DEGREES = 180.0
@@ -28,9 +27,7 @@ class Grid:
     masks = True
     hides_length = False
     covers = "degrees from -180 to 180"
-
-    def accepts(self, source: pa.DataType) -> bool:
-        return bool(pa.types.is_floating(source) or pa.types.is_decimal(source))
+    takes = NUMBERS - {Family.INTEGER}
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.float64()

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding
+from airflow_veil.privacy.transforms.family import TEXT, Family
 from airflow_veil.privacy.transforms.form import Coarsen
-from airflow_veil.privacy.transforms.text import as_text, is_text
+from airflow_veil.privacy.transforms.text import as_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +35,7 @@ class Hierarchy:
     masks = True
     hides_length = False
     covers = "values that the hierarchy has"
-
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_text(source) or bool(pa.types.is_integer(source))
+    takes = TEXT | {Family.INTEGER}
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pyarrow as pa
-
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+from airflow_veil.privacy.transforms.family import ANY, Family
 
 
 class Keep(Transform):
@@ -23,8 +23,9 @@ class Keep(Transform):
     def properties(self) -> Properties:
         return Properties(deterministic=True, reversible=True, unique=True, hides_length=False, masks=False)
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return True
+    @property
+    def takes(self) -> frozenset[Family]:
+        return ANY
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return source

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Protocol, runtime_checkable
 
-import pyarrow as pa
 from pydantic import StringConstraints
 
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.transforms.base import Binding
 from airflow_veil.privacy.transforms.canonical import canonical
 

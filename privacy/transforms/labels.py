@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pyarrow as pa
+from airflow_veil.privacy.lazy import pa
 
 
 def labelled(groups: pa.Array, label: Callable[[int], str | None]) -> pa.StringArray:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from airflow_veil.privacy.lazy import np, pa, pc
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.text import MaskCharacter, is_text, on_text, plain_type, text_type
-from airflow_veil.privacy.transforms.utf8 import Characters, Flags, Index, characters_of, ranks
+from airflow_veil.privacy.transforms.family import TEXT, Family
+from airflow_veil.privacy.transforms.text import MaskCharacter, on_text, text_type
+
+if TYPE_CHECKING:
+    from airflow_veil.privacy.transforms.utf8 import Characters, Flags, Index
 
 # So many bytes of rows at a time keep the arrays of a block in the cache, eight bytes a character.
 _BLOCK_BYTES = 3 << 15
@@ -82,8 +83,9 @@ class Mask(Transform):
             masks=True,
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_text(source) or bool(pa.types.is_integer(plain_type(source)))
+    @property
+    def takes(self) -> frozenset[Family]:
+        return TEXT | {Family.INTEGER}
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return text_type(source)
@@ -105,6 +107,8 @@ class Mask(Transform):
 
 
 def _mask(rule: Mask, values: pa.Array) -> pa.Array:
+    from airflow_veil.privacy.transforms.utf8 import characters_of
+
     if rule.properties.hides_length:
         return _alike(rule, values)
     style = {"text": _text, "email": _email, "name": _name}[rule.style]
@@ -227,6 +231,8 @@ def _ends(rule: Mask, masked: Flags, starts: Index, stops: Index, keeps: Flags |
 
 def _counts(masked: Flags, starts: Index, stops: Index) -> Index:
     """How many characters each row has to mask; where there are none, set the flags of all that it has."""
+    from airflow_veil.privacy.transforms.utf8 import ranks
+
     if masked.all():
         return stops - starts
     before = ranks(masked)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding
+from airflow_veil.privacy.transforms.family import TEXT
 from airflow_veil.privacy.transforms.form import Coarsen
 from airflow_veil.privacy.transforms.labels import labelled
-from airflow_veil.privacy.transforms.text import as_text, is_text
+from airflow_veil.privacy.transforms.text import as_text
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _V4 = "^" + r"\.".join(f"(?P<o{place}>{_OCTET})" for place in range(4)) + "$"
@@ -34,9 +33,7 @@ class Networks:
     masks = True
     hides_length = False
     covers = "IPv4 or IPv6 addresses"
-
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_text(source)
+    takes = TEXT
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_veil.privacy.crypto import prf
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import np, pa, pc
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
+from airflow_veil.privacy.transforms.family import NUMBERS, Family
 from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
 from airflow_veil.privacy.transforms.text import decoded, plain_type
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 # From here on a float64 cannot hold every whole number.
 _EXACT = float(1 << 53)
@@ -91,9 +91,9 @@ class Noise(Transform):
             masks=not self.relative,
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        source = plain_type(source)
-        return bool(pa.types.is_integer(source) or pa.types.is_floating(source))
+    @property
+    def takes(self) -> frozenset[Family]:
+        return NUMBERS - {Family.DECIMAL}
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return plain_type(source)
@@ -170,6 +170,8 @@ def gaussian(first: Floats, second: Floats) -> Floats:
 
 def _uniform(messages: pa.BinaryArray, key: bytes) -> Floats:
     """A number in (0, 1) for each message, of 52 random bits; the ends have no logarithm and do not occur."""
+    from airflow_veil.privacy.crypto import prf
+
     steps = (prf.uint64(messages, key=key) >> np.uint64(12)).astype(np.float64)
     return (steps + 0.5) * 2.0**-52
 

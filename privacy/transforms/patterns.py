@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from airflow_veil.privacy.lazy import pa, pc
 
 Kind = Literal["email", "url", "iban", "card", "ssn", "ip", "phone"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding
+from airflow_veil.privacy.transforms.family import TEXT
 from airflow_veil.privacy.transforms.form import Coarsen
-from airflow_veil.privacy.transforms.text import as_text, is_text, text_type
+from airflow_veil.privacy.transforms.text import as_text, text_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +26,7 @@ class Prefix:
     masks = True
     hides_length = False
     covers = None
-
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_text(source)
+    takes = TEXT
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return text_type(source)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial, reduce
 from typing import Annotated, ClassVar
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Properties, Step, Transform
-from airflow_veil.privacy.transforms.names import without_names
+from airflow_veil.privacy.transforms.family import TEXT, Family
 from airflow_veil.privacy.transforms.patterns import KINDS, PATTERNS, Kind, Pattern
 from airflow_veil.privacy.transforms.text import as_text, decoded, is_text, on_text, text_type
 
@@ -52,8 +52,9 @@ class Redact(Transform):
             masks=True,
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_text(source)
+    @property
+    def takes(self) -> frozenset[Family]:
+        return TEXT
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return text_type(source)
@@ -66,6 +67,8 @@ class Redact(Transform):
         names_from = self.inputs(binding.subject)
         if not names_from:
             return lambda column, _inputs: on_text(partial(_without, patterns), column)
+        from airflow_veil.privacy.transforms.names import without_names
+
         return lambda column, inputs: without_names(
             on_text(partial(_without, patterns), column),
             [_names(inputs[name], name, binding.where) for name in names_from],

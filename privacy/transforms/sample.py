@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
-from airflow_veil.privacy.crypto import prf
 from airflow_veil.privacy.errors import TransformError
+from airflow_veil.privacy.lazy import np, pa
 from airflow_veil.privacy.transforms.base import Binding, RowFilter, RowKernel
 from airflow_veil.privacy.transforms.canonical import is_canonical_type
 from airflow_veil.privacy.transforms.keyed import subject_of, subjects, subkey
@@ -36,6 +34,8 @@ class Sample(RowFilter):
         return () if subject is None else (subject,)
 
     def prepare(self, binding: Binding, types: Mapping[str, pa.DataType]) -> RowKernel:
+        from airflow_veil.privacy.crypto import prf
+
         subject = subject_of(binding, self.word)
         if not is_canonical_type(types[subject]):
             msg = f"`sample` cannot tell subjects by a column of type {types[subject]}"

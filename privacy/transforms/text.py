@@ -6,9 +6,10 @@ import unicodedata
 from collections.abc import Callable
 from typing import Annotated
 
-import pyarrow as pa
 from pydantic import AfterValidator, StringConstraints
 from pydantic_core import PydanticCustomError
+
+from airflow_veil.privacy.lazy import pa
 
 FORMULA_STARTS = "=+-@\t\r"
 """What a spreadsheet takes as the beginning of a formula (OWASP, CSV injection)."""

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, ClassVar
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_veil.privacy.crypto import prf, siv, text
 from airflow_veil.privacy.errors import KeyRingError, TamperedError, TransformError
+from airflow_veil.privacy.lazy import np, pa, pc
 from airflow_veil.privacy.transforms.base import Binding, Kernel, Keys, Properties, Step, Transform
 from airflow_veil.privacy.transforms.canonical import (
     canonical,
-    is_canonical_type,
     joined,
     once_per_distinct,
 )
+from airflow_veil.privacy.transforms.family import SPELLED, Family
 from airflow_veil.privacy.transforms.keyed import Domain, subkey, version_of
-from airflow_veil.privacy.transforms.padding import pad, unpad
 from airflow_veil.privacy.transforms.text import is_text
 
 # Both kinds have keys of their own.
@@ -80,8 +76,9 @@ class Token(Transform):
             masks=True,
         )
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return is_canonical_type(source)
+    @property
+    def takes(self) -> frozenset[Family]:
+        return SPELLED
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
@@ -98,6 +95,9 @@ class Token(Transform):
         return lambda column, _inputs: once_per_distinct(column, kernel_of_values)
 
     def _reversible(self, binding: Binding) -> Callable[[pa.StringArray], pa.StringArray]:
+        from airflow_veil.privacy.crypto import siv, text
+        from airflow_veil.privacy.transforms.padding import pad
+
         key, version = subkey(binding, _SIV_PURPOSE, length=_SIV_KEY), version_of(binding)
         associated = _associated(self.domain, version)
         if self.pad_to is None:
@@ -124,6 +124,8 @@ class Token(Transform):
 
 
 def _one_way(binding: Binding) -> Callable[[pa.StringArray], pa.StringArray]:
+    from airflow_veil.privacy.crypto import prf, text
+
     key = subkey(binding, _HMAC_PURPOSE, length=_HMAC_KEY)
     prefix = f"{_ONE_WAY}{version_of(binding)}_"
 
@@ -186,6 +188,9 @@ def _require_tokens(tokens: pa.StringArray) -> None:
 
 def _of_one_head(tokens: pa.StringArray, head: str, keys: Keys, domain: str) -> pa.StringArray:
     """Detokenize tokens of one kind and key version."""
+    from airflow_veil.privacy.crypto import siv, text
+    from airflow_veil.privacy.transforms.padding import unpad
+
     version, padded = int(head[1:-1]), head[0] == _PADDED
     key = keys.subkey(_SIV_PURPOSE, domain, version=version, length=_SIV_KEY)
     associated = (*_associated(domain, version), *((_PADDED.encode(),) if padded else ()))

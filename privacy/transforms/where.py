@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import AfterValidator, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_veil.privacy.transforms import predicate
+from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding, RowFilter, RowKernel
-from airflow_veil.privacy.transforms.expression import ExpressionError, columns, parse
 
 
 def _is_expression(text: str) -> str:
+    from airflow_veil.privacy.transforms.expression import ExpressionError, parse
+
     try:
         parse(text)
     except ExpressionError as error:
@@ -51,6 +50,8 @@ class Where(RowFilter):
         return {"expression": value} if isinstance(value, str) else value
 
     def inputs(self, subject: str | None) -> tuple[str, ...]:
+        from airflow_veil.privacy.transforms.expression import columns, parse
+
         return tuple(dict.fromkeys(columns(parse(self.expression))))
 
     def check_types(self, types: Mapping[str, pa.DataType], *, where: str = "") -> None:
@@ -63,8 +64,14 @@ class Where(RowFilter):
         Raises:
             TransformError: A column is missing, or is compared with something of another kind.
         """
+        from airflow_veil.privacy.transforms import predicate
+        from airflow_veil.privacy.transforms.expression import parse
+
         predicate.compiled(parse(self.expression), types, where=where)
 
     def prepare(self, binding: Binding, types: Mapping[str, pa.DataType]) -> RowKernel:
+        from airflow_veil.privacy.transforms import predicate
+        from airflow_veil.privacy.transforms.expression import parse
+
         decide = predicate.compiled(parse(self.expression), types, where=f"{binding.dataset}, `where`")
         return lambda inputs: pc.fill_null(decide(inputs), fill_value=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -102,6 +103,40 @@ class TestLayout:
 
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
+        assert done.stdout.splitlines()[-1] == "[]"
+
+    def test_parsing_dags_imports_light(self, tmp_path: Path) -> None:
+        """Parsing `dags/`, and checking each policy of `configs/`, costs no heavy library beyond Airflow's own.
+
+        numpy and Arrow are the heaviest: what policies are checked by gets them from `privacy/lazy.py`.
+        """
+        script = (
+            "import sys\n"
+            "from pathlib import Path\n"
+            "from airflow.dag_processing.dagbag import DagBag\n"
+            f"DagBag({str(tmp_path)!r})\n"
+            "before = set(sys.modules)\n"
+            f"bag = DagBag({str(ROOT / 'dags')!r})\n"
+            "from airflow_veil.privacy.policy.check import check\n"
+            "from airflow_veil.privacy.policy.load import load\n"
+            f"policies = sorted(Path({str(ROOT / 'configs')!r}).glob('*.yaml'))\n"
+            "assert not bag.import_errors and len(bag.dags) > len(policies)\n"
+            "assert policies and not any(check(load(policy)) for policy in policies)\n"
+            "heavy = {'numpy', 'pyarrow', 'pandas', 'cryptography', 'great_expectations', 'faker', 'opendp'}\n"
+            "print(sorted(heavy & (set(sys.modules) - before)))\n"
+        )
+        settings = {"VEIL_POLICIES": str(ROOT / "configs"), "VEIL_HOME": str(tmp_path / "veil")}
+        settings |= {"AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "[]"
 
     def test_bare_folder_names_are_not_imported(self) -> None:

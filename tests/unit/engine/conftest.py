@@ -20,6 +20,7 @@ from airflow_veil.privacy.transforms.base import (
     Step,
     Transform,
 )
+from airflow_veil.privacy.transforms.family import ANY, Family
 
 
 class Mix(Transform):
@@ -33,8 +34,9 @@ class Mix(Transform):
     def properties(self) -> Properties:
         return Properties(deterministic=True, reversible=False, unique=False, hides_length=False, masks=False)
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return True
+    @property
+    def takes(self) -> frozenset[Family]:
+        return ANY
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
@@ -70,8 +72,9 @@ class Apply(Transform):
     def properties(self) -> Properties:
         return Properties(deterministic=True, reversible=False, unique=False, hides_length=False, masks=False)
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return True
+    @property
+    def takes(self) -> frozenset[Family]:
+        return ANY
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return source

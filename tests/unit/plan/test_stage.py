@@ -11,6 +11,7 @@ from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
 from airflow_veil.privacy.plan.stage import Stage, fused, stage
 from airflow_veil.privacy.transforms.base import Properties, RowFilter, Step, Transform
 from airflow_veil.privacy.transforms.drop import Drop
+from airflow_veil.privacy.transforms.family import ANY, Family
 from airflow_veil.privacy.transforms.keep import Keep
 
 
@@ -25,8 +26,9 @@ class _Treat(Transform):
     def properties(self) -> Properties:
         return Properties(deterministic=True, reversible=False, unique=False, hides_length=True, masks=True)
 
-    def accepts(self, source: pa.DataType) -> bool:
-        return True
+    @property
+    def takes(self) -> frozenset[Family]:
+        return ANY
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
