@@ -266,7 +266,8 @@ def _steps(cells: Cells, step: Fraction) -> Floats:
 
 def _divided(above: Floats, below: Floats) -> Floats:
     """A quotient, NaN where the divisor is not positive."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    quotient: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return quotient
 
 
 def _quotient(above: tuple[Floats, Floats], below: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
