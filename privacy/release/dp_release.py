@@ -15,20 +15,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+from airflow_veil.privacy.dp.totals import totals
+from airflow_veil.privacy.ledger.lease import held
+
 from airflow_veil.privacy.dp import answer as answers
-from airflow_veil.privacy.dp.loss import Limits
+from airflow_veil.privacy.dp.loss import Limits, fits
 from airflow_veil.privacy.dp.measurement import Measurement, loss_of, measurements
 from airflow_veil.privacy.dp.mechanism import library
 from airflow_veil.privacy.dp.noise import draw
 from airflow_veil.privacy.dp.query import Query, compile_query
 from airflow_veil.privacy.dp.record import budget_of, record
-from airflow_veil.privacy.dp.totals import totals
 from airflow_veil.privacy.errors import StorageError, VeilError
 from airflow_veil.privacy.ledger import budget as ledger
 from airflow_veil.privacy.ledger.canonical import canonical_json
-from airflow_veil.privacy.ledger.lease import held
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.lineage.answer import of_answer
+from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release import manifest, stored
 from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.interval import Interval
@@ -71,7 +74,7 @@ def release(
 def request_of(
     workspace: Workspace, query: Query, interval: Interval, *, again: str = "", reason: str = ""
 ) -> ledger.Request:
-    """What is asked of the ledger: which answer, and its price. Names, sizes and times of the sources are read, no row."""
+    """What is asked of the ledger: which answer, and its price. Of the sources sizes and times are read, no row."""
     return ledger.Request(
         budget=query.budget,
         query_digest=query.digest,
@@ -126,8 +129,8 @@ def _draw(workspace: Workspace, query: Query, interval: Interval, claim: ledger.
         raise
     claim = budgets.drawing(claim, [_event(query, one, interval) for one in planned])
     drawn = draw(query, planned, exact.cells)
-    labels = [array.take(drawn.groups) for array in exact.labels]
-    table = answers.answer(query, planned, drawn, labels)
+    keys = [labels.take(pa.array(drawn.groups)) for labels in exact.keys]
+    table = answers.answer(query, planned, drawn, keys)
     return budgets.store(claim, stored.to_bytes(table, record(workspace.loaded, query, planned)))
 
 
@@ -238,3 +241,30 @@ def _unchanged(workspace: Workspace, query: Query, claim: ledger.Claim) -> None:
             where=query.dataset,
             fix="run again when nobody writes it; nothing was drawn, and the money is given back",
         )
+
+
+def affordable(workspace: Workspace, name: str, interval: Interval) -> bool:
+    """Whether a query can be answered now: its answer is stored, or its budget pays. Nothing is set aside.
+
+    Raises:
+        SchemaError: There is no such query.
+        BudgetError: The budget is not what the ledger knows.
+        LedgerError: The ledger cannot be used.
+    """
+    query = compile_query(workspace.loaded, name)
+    budgets = workspace.ledger.budgets
+    account = account_of(workspace, query)
+    budgets.open(account, actor="veil")
+    request = request_of(workspace, query, interval)
+    if budgets.answer(request.answer_id) is not None:
+        return True
+    statement = budgets.statement(query.budget)
+    return fits(statement.account.limits, statement.spent + request.loss)
+
+
+def planned_answer(workspace: Workspace, name: str) -> LineageRecord:
+    """The lineage of an answer before it is drawn."""
+    query = compile_query(workspace.loaded, name)
+    sources = {each: source.identity for each, source in _sources(workspace, query).items()}
+    schema = answers.schema_of(query, [pa.string()] * len(query.axes))
+    return of_answer(workspace.loaded, query, sources, workspace.destination.identity(name), schema)
