@@ -5,8 +5,8 @@ Proposition 12 of Canonne, Kamath and Steinke, "The Discrete Gaussian for Differ
 
     delta >= exp((alpha - 1) (alpha rho - epsilon)) / (alpha - 1) * (1 - 1 / alpha)^alpha
 
-Every order gives a sound bound, so that a search that ends early costs tightness and never privacy. The logarithm of the
-right side is convex in alpha, hence what is searched for has one optimum.
+Every order gives a sound bound, so that a search that ends early costs tightness and never privacy. The logarithm of
+the right side is convex in alpha, hence what is searched for has one optimum.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def rho_of(epsilon: float, delta: float) -> float:
 
 
 def _apart_from_rho(order: float, delta: float) -> tuple[float, float]:
-    """What of epsilon does not depend on rho, and the most that roundings have made it too small; order is alpha - 1."""
+    """What of epsilon does not depend on rho, and the most that roundings took from it; the order is alpha - 1."""
     parts = (-math.log(delta) / order, -math.log1p(order) / order, -math.log1p(1 / order))
     return sum(parts), _SLACK * sum(map(abs, parts))
 

@@ -1,9 +1,9 @@
 """Privacy losses in exact whole units, and what an account allows of them.
 
-Losses add up, whoever chooses the next query and however it depends on answers before: pure losses and (epsilon, delta) by
-privacy filters (Rogers, Roth, Ullman and Vadhan, "Privacy Odometers and Filters", 2016), zero-concentrated ones by theirs
-(Whitehouse, Ramdas, Rogers and Wu, "Fully Adaptive Composition in Differential Privacy", 2023). A filter compares with
-limits that are fixed beforehand; so the delta of an account is divided once and for all, see `THRESHOLDS`.
+Losses add up, whoever chooses the next query and however it depends on answers before: pure losses and (epsilon, delta)
+by privacy filters (Rogers, Roth, Ullman and Vadhan, "Privacy Odometers and Filters", 2016), zero-concentrated ones by
+theirs (Whitehouse, Ramdas, Rogers and Wu, "Fully Adaptive Composition in Differential Privacy", 2023). A filter
+compares with limits that are fixed beforehand; so the delta of an account is divided once for all: see `THRESHOLDS`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from airflow_veil.privacy.dp.conversion import epsilon_of, rho_of
 from airflow_veil.privacy.errors import BudgetError
@@ -26,13 +26,13 @@ LARGEST_EPSILON = 1_000
 LARGEST_RHO = 500_000
 """The rho of the largest epsilon."""
 THRESHOLDS = Fraction(1, 2)
-"""The share of an account's (epsilon, delta) that thresholds for unknown keys may use up; the other pays for telling rho
-as epsilon. Were it divided as queries come, by what answers so far suggest, the sum could be up to two deltas."""
+"""The share of an account's delta, beside epsilon, that thresholds for unknown keys may use up; the other pays for
+telling rho as epsilon. Were it divided as queries come, by what answers so far suggest, the sum could be two deltas."""
 
 Kind = Literal["pure", "approx", "zcdp"]
 """How an account counts: epsilons; (epsilon, delta); or rho."""
 Amount = int | float | Decimal | Fraction
-"""An amount. A float counts as the binary fraction that it is, which is more than a tenth for 0.1: say Decimal("0.1")."""
+"""An amount. A float counts as the binary fraction that it is: 0.1 is more than a tenth, Decimal("0.1") is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +186,9 @@ def suits(limits: Limits, asked: Loss) -> bool:
 def fits(limits: Limits, spent: Loss) -> bool:
     """Whether the limits allow a loss in all.
 
-    Pure losses may add up to epsilon; where there is a delta, either they do so, or the rho of all does not exceed that of
-    (epsilon, delta/2). Whoever leaves by the first way never exceeds epsilon, and by the second does so with a probability
-    of delta/2, so both ways may be open at once.
+    Pure losses may add up to epsilon; where there is a delta, either they do so, or the rho of all does not exceed that
+    of (epsilon, delta/2). What ends the first way never exceeds epsilon; what ends the second way was within it from
+    the beginning, and exceeds epsilon with a probability of delta/2. So both ways may be open at once.
     """
     if not suits(limits, spent) or spent.delta > _most_delta(limits):
         return False
