@@ -25,6 +25,12 @@ LARGEST_EPSILON = 1_000
 """The most that a loss or a limit may be; far beyond it there is no privacy, and sums would not fit a database."""
 LARGEST_RHO = 500_000
 """The rho of the largest epsilon."""
+_SCALES = {
+    "epsilon": (LOSS_UNITS, LARGEST_EPSILON),
+    "rho": (LOSS_UNITS, LARGEST_RHO),
+    "delta": (DELTA_UNITS, 1),
+}
+"""Units in 1, and the most there can be."""
 THRESHOLDS = Fraction(1, 2)
 """The share of an account's delta, beside epsilon, that thresholds for unknown keys may use up; the other pays for
 telling rho as epsilon. Were it divided as queries come, by what answers so far suggest, the sum could be two deltas."""
@@ -58,7 +64,7 @@ class Loss:
         Raises:
             BudgetError: The amount is no loss.
         """
-        units = _units(epsilon, LOSS_UNITS, LARGEST_EPSILON, "epsilon")
+        units = _units(epsilon, "epsilon")
         return cls(units, -(-units * units // (2 * LOSS_UNITS)))
 
     @classmethod
@@ -68,8 +74,8 @@ class Loss:
         Raises:
             BudgetError: An amount is no loss.
         """
-        units = _units(rho, LOSS_UNITS, LARGEST_RHO, "rho")
-        return cls(None, units, _units(delta, DELTA_UNITS, 1, "delta"))
+        units = _units(rho, "rho")
+        return cls(None, units, _units(delta, "delta"))
 
     @classmethod
     def approx_pure(cls, epsilon: Amount, delta: Amount) -> Loss:
@@ -78,7 +84,7 @@ class Loss:
         Raises:
             BudgetError: An amount is no loss.
         """
-        return replace(cls.pure(epsilon), delta=_units(delta, DELTA_UNITS, 1, "delta"))
+        return replace(cls.pure(epsilon), delta=_units(delta, "delta"))
 
     def __add__(self, other: Loss) -> Loss:
         epsilon = None if self.epsilon is None or other.epsilon is None else self.epsilon + other.epsilon
@@ -123,11 +129,14 @@ class Limits:
     def __post_init__(self) -> None:
         if (self.epsilon is None) == (self.rho is None):
             raise BudgetError("a budget has a limit on either epsilon or rho")
-        if self.rho is None:
-            _units(self.amount, LOSS_UNITS, LARGEST_EPSILON, "epsilon")
-        else:
-            _units(self.amount, LOSS_UNITS, LARGEST_RHO, "rho")
-        if self.delta is not None and not 0 < self.delta < 1:
+        for word, (in_one, _) in _SCALES.items():
+            amount = getattr(self, word)
+            # Whole units, so that limits can be added and taken apart without rounding.
+            if amount is not None and Fraction(_units(amount, word), in_one) != amount:
+                raise BudgetError(
+                    f"the {word} of a budget has too many digits", expected=f"units of {1 / in_one}"
+                )
+        if self.delta in (0, 1):
             raise BudgetError("the delta of a budget is between 0 and 1, without both")
 
     @property
@@ -279,8 +288,9 @@ def _ceiling(amount: Fraction, units: int) -> int:
     return math.ceil(amount * units)
 
 
-def _units(amount: Amount, in_one: int, most: int, word: str) -> int:
-    """An amount in whole units, rounded up."""
+def _units(amount: Amount, word: str) -> int:
+    """An amount of what the word says in whole units, rounded up."""
+    in_one, most = _SCALES[word]
     try:
         exact = Fraction(amount)
     except (TypeError, ValueError, OverflowError):
