@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
+from tests.unit.ledger.budgeting import account, answered
+from tests.unit.ledger.worker import publish
 
 from airflow_veil.privacy.errors import LedgerError
 from airflow_veil.privacy.ledger import migrations, schema
@@ -46,6 +50,14 @@ def where(index: object) -> str:
 def engine(url: str) -> Engine:
     """A database without a ledger in it."""
     return connect(url)
+
+
+@contextmanager
+def older_code(version: str) -> Iterator[None]:
+    """The code of an older airflow-veil, as far as it makes tables."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(schema, "VERSION", version)
+        yield
 
 
 class TestMigrations:
@@ -102,6 +114,20 @@ class TestUpgrade:
             ledger.append_evidence("test.made", "here", {}, actor="test")
         with Ledger.open(url) as ledger:
             assert len(ledger.evidence()) == 1
+
+    def test_keeps_what_an_older_ledger_holds(self, url: str, engine: Engine) -> None:
+        """A ledger from before there were budgets gets them, and its releases and evidence stay as they were."""
+        with older_code("0001"):
+            schema.upgrade(engine)
+        with Ledger(engine) as old:
+            publish(old, "worker", "night")
+            kept = old.list(), old.evidence(), old.verify_chain()
+
+        with Ledger.open(url) as ledger:
+            assert (ledger.list(), ledger.evidence(), ledger.verify_chain()) == kept
+            assert ledger.budgets.accounts() == ()
+            ledger.budgets.open(account(), actor="test")
+            assert answered(ledger.budgets).answer == b"answer"
 
     def test_is_all_or_nothing(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         """A migration that fails half-way leaves no table behind."""
