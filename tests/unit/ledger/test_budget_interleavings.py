@@ -18,8 +18,8 @@ from airflow_veil.privacy.ledger.budget import ChargeState, Claim, StoredAnswer
 from airflow_veil.privacy.ledger.database import reading
 from airflow_veil.privacy.ledger.ledger import Ledger
 
-COSTS = st.sampled_from(["0.2", "0.3", "0.45"])
-INTERVALS = st.sampled_from(["1", "2", "3"])
+COSTS = st.sampled_from(["0.4", "0.55", "0.7"])
+INTERVALS = st.sampled_from(["1", "2", "3", "4"])
 
 
 class Tasks(RuleBasedStateMachine):
