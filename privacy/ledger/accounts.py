@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
 
-from airflow_veil.privacy.dp.loss import Limits, Loss, fits, remaining, told
+from airflow_veil.privacy.dp.loss import Limits, Loss, fits, remaining, text_of, told
 from airflow_veil.privacy.errors import BudgetError, BudgetExhaustedError
 from airflow_veil.privacy.ledger import evidence
 from airflow_veil.privacy.ledger.budget import Account, ChargeState, Period, Statement, checked_reason
@@ -176,12 +176,12 @@ def transfer(
     left = remaining(giver.limits, spent)
     if moved > giver.limits.amount or not fits(less := _without(giver.limits, moved), spent):
         raise BudgetExhaustedError(
-            f"{amount} cannot be transferred, since the budget has {left} left",
+            f"{text_of(moved)} cannot be transferred, since the budget has {left} left",
             where=giver.where,
             fix="transfer less, or wait for the next period",
         )
     more = taker.limits.with_amount(taker.limits.amount + amount)
-    payload = {"amount": f"{amount:f}", "to": target, "reason": why, "from": source}
+    payload = {"amount": text_of(moved), "to": target, "reason": why, "from": source}
     note(connection, "budget.transferred", source, payload | {"limits": less.as_dict()}, actor)
     note(connection, "budget.transferred", target, payload | {"limits": more.as_dict()}, actor)
     return _store_limits(connection, giver, less), _store_limits(connection, taker, more)
