@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 import pyarrow as pa
 
 from airflow_veil.privacy.dp.axes import BoundAxis, bind_axis, group_of
@@ -21,6 +20,7 @@ from airflow_veil.privacy.dp.marks import Added, mark
 from airflow_veil.privacy.dp.query import Query
 from airflow_veil.privacy.dp.statistic import Statistic, Units
 from airflow_veil.privacy.errors import SchemaError
+from airflow_veil.privacy.plan.stage import RESERVED
 from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.storage.parquet import ParquetSource
 from airflow_veil.privacy.transforms.base import Binding, RowKernel
@@ -75,7 +75,9 @@ class BoundRows:
         for axis in self.axes:
             frame = axis.add(frame)
         there = [pl.col(axis.name).is_not_null() for axis in self.axes]
-        columns = [group_of(self.axes).alias(GROUP), *map(pl.col, self.keys)]
+        # Added first: a selection of nothing but a constant would be a single row.
+        frame = frame.with_columns(group_of(self.axes).alias(GROUP))
+        columns = [pl.col(GROUP), *map(pl.col, self.keys)]
         if self.query.subject is not None:
             subject = pl.col(_at(self.types, self.query.subject))
             there.append(subject.is_not_null())
@@ -130,6 +132,11 @@ def mark_name(number: int) -> str:
     return f"mark{number}"
 
 
+def column_name(number: int) -> str:
+    """What a column that is read is called: by its place, since names may mean something to Polars."""
+    return f"{RESERVED}column{number}"
+
+
 def types_of(source: Source, columns: list[str], *, where: str) -> dict[str, pa.DataType]:
     """The types that a source has for columns.
 
@@ -167,7 +174,7 @@ def frames_of(
         where: The place to name in an error.
 
     Yields:
-        The columns by their place, `column0` and so on; without any, a column that says nothing.
+        The columns by their place, see `column_name`; without any, a column that says nothing.
 
     Raises:
         StorageError: The source cannot be read.
@@ -191,18 +198,24 @@ def _scan(source: ParquetSource, types: Mapping[str, pa.DataType]) -> pl.LazyFra
     frames = []
     for path in source.paths:
         scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-        # By selectors: `pl.col` takes some names for patterns. Text may be a dictionary in one file and not in another.
-        found = {name: cs.by_name(name).as_expr() for name in types}
-        texts = {name: found[name].cast(pl.String) for name in types if pa.types.is_string(types[name])}
-        frames.append(scan.select([{**found, **texts}[name].alias(_at(types, name)) for name in types]))
+        # Renamed: `pl.col` and selectors take some names for patterns, `rename` takes all names for names.
+        frame = scan.rename({name: _at(types, name) for name in types})
+        frames.append(frame.select(_stored(pl.col(_at(types, name)), kind) for name, kind in types.items()))
     return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def _stored(column: pl.Expr, kind: pa.DataType) -> pl.Expr:
+    """A column in the type that the source tells: text may be a dictionary in one file, dates may be times."""
+    if pa.types.is_string(kind):
+        return column.cast(pl.String)
+    return column.cast(pl.Date) if pa.types.is_date32(kind) else column
 
 
 def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
     """A batch as Polars takes it: columns by their place, decimals and halves as float64, times without a zone."""
     if not batch.num_columns:
-        return pl.DataFrame({"column0": np.zeros(batch.num_rows, np.bool_)})
-    names = [f"column{number}" for number in range(batch.num_columns)]
+        return pl.DataFrame({column_name(0): np.zeros(batch.num_rows, np.bool_)})
+    names = [column_name(number) for number in range(batch.num_columns)]
     return pl.DataFrame(pa.Table.from_arrays([_taken(column) for column in batch.columns], names=names))
 
 
@@ -236,7 +249,7 @@ def _mark(number: int, statistic: Statistic, types: Mapping[str, pa.DataType], w
 
 
 def _at(types: Mapping[str, pa.DataType], column: str) -> str:
-    return f"column{list(types).index(column)}"
+    return column_name(list(types).index(column))
 
 
 def _place(where: str, column: str) -> str:

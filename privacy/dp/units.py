@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_veil.privacy.dp.foreign import polars_storing
 from airflow_veil.privacy.dp.query import Join, Query
-from airflow_veil.privacy.dp.rows import UNIT, check_unit, frames_of, types_of, where_of
+from airflow_veil.privacy.dp.rows import UNIT, check_unit, column_name, frames_of, types_of, where_of
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.storage.base import Source
 
@@ -71,7 +71,7 @@ def _step(
     """The units of the keys of one data set, `further` being those of the keys that it points to."""
     where = f"{where_of(query)}, {join.dataset}.{join.key}"
     types = types_of(source, [join.key, join.column], where=where)
-    columns = [f"column{list(types).index(name)}" for name in (join.key, join.column)]
+    columns = [column_name(list(types).index(name)) for name in (join.key, join.column)]
     parts = []
     for frame in frames_of(source, types, where=where):
         with polars_storing("reading", where):
