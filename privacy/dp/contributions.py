@@ -22,6 +22,8 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +31,12 @@ from numpy.typing import NDArray
 from airflow_veil.privacy.dp.lots import Ints, Lots, below
 from airflow_veil.privacy.errors import InternalError
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 _WORTH_THREADS = 1 << 20
-"""Numbers to sort from which on threads pay."""
+"""Rows from which on threads pay."""
+_SAMPLE = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Pairs:
 
     Attributes:
         groups: The number of each pair's group, int64, shape (pairs,).
-        names: A number that tells each pair from others, for drawing lots, int64, shape (pairs,).
+        names: A number that tells each pair from all others, for drawing lots, int64, shape (pairs,).
         rows: The places of their rows, pair by pair, int64, shape (rows,).
         starts: Where the rows of each pair begin, int64, shape (pairs,).
         counts: How many there are, at least one, int64, shape (pairs,).
@@ -52,41 +58,67 @@ class Pairs:
     counts: Ints
 
 
-def bounded(
-    units: Ints, groups: Ints, *, size: int, reach: int, lots: Lots, beat: Callable[[], None] = lambda: None
-) -> Pairs:
+def bounded(units: Ints, groups: Ints, *, size: int, reach: int, lots: Lots) -> list[Pairs]:
     """Leave each unit the rows of at most `reach` of its groups, drawn by lot.
 
     Args:
         units: The unit of each row, from 0 on, int64, shape (rows,). No nulls.
         groups: The group of each row, from 0 to `size` - 1, int64, shape (rows,). No nulls.
-        size: How many groups there may be; units times groups fit 62 bits.
+        size: How many groups there may be; units times twice the groups fit 62 bits.
         reach: How many groups a unit may be in.
-        lots: Draws for units.
-        beat: Called between the steps.
+        lots: Draws for units; by several threads at a time.
 
     Returns:
-        The pairs that stay. Of a unit's groups each subset of `reach` is as probable as any other.
+        The pairs that stay, in parts, all of a unit's in one of them. Of a unit's groups each subset of `reach` is as
+        probable as any other.
 
     Raises:
         InternalError: A unit is left in more groups than `reach`.
     """
-    names = units * np.int64(size)
-    names += groups
-    names, rows = _together(names)
-    beat()
+    shift = size.bit_length()
+    names = units << shift
+    names |= groups
+    return in_threads(lambda part: _bounded(names, part, shift, reach, lots), _parts(names, shift))
+
+
+def in_threads(work: Callable[[T], R], parts: list[T]) -> list[R]:
+    """Work on all parts, with a thread for each core: numpy holds no lock while it sorts and adds."""
+    if len(parts) == 1:
+        return [work(parts[0])]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(work, parts))
+
+
+def _parts(names: Ints, shift: int) -> list[tuple[int, int]]:
+    """From and up to which name the parts go, none of which parts a unit; a sample tells where they are as large."""
+    cores = len(os.sched_getaffinity(0))
+    if cores == 1 or len(names) < _WORTH_THREADS:
+        return [(0, 1 << 63)]
+    sample = np.sort(names[:: len(names) // _SAMPLE])
+    cuts = sample[[len(sample) * part // (2 * cores) for part in range(1, 2 * cores)]] >> shift << shift
+    ends = [0, *sorted(set(cuts.tolist()) - {0}), 1 << 63]
+    return list(pairwise(ends))
+
+
+def _bounded(names: Ints, part: tuple[int, int], shift: int, reach: int, lots: Lots) -> Pairs:
+    """`bounded` for the pairs of a part."""
+    least, most = part
+    inside = names >= least
+    if most < 1 << 63:
+        inside &= names < most
+    places = np.flatnonzero(inside)
+    names, rows = _together(names[places], places)
     starts = _starts(names)
     counts = _lengths(starts, len(names))
     names = names[starts]
-    owners = names // size
+    owners = names >> shift
     kept = _chosen(owners, reach, lots)
-    beat()
     if not kept.all():
         rows = rows[np.repeat(kept, counts)]
         names, owners, counts = names[kept], owners[kept], counts[kept]
         starts = np.cumsum(counts) - counts
     _hold(_longest(owners) <= reach, "a unit is in more groups than it may be")
-    return Pairs(names % size, names, rows, starts, counts)
+    return Pairs(names & ((1 << shift) - 1), names, rows, starts, counts)
 
 
 def counted(pairs: Pairs, there: np.ndarray | None, *, most: int) -> Ints:
@@ -203,32 +235,19 @@ def _sampled(
     return owner, cell, upto - before
 
 
-def _together(names: Ints) -> tuple[Ints, Ints]:
-    """Names in order, and the place that each has come from; the memory of `names` is used for it."""
-    bits = len(names).bit_length()
-    top = int(names.max(initial=0))
-    if top.bit_length() + bits > 63:
+def _together(names: Ints, places: Ints) -> tuple[Ints, Ints]:
+    """Names in order, and the place of each; the memory of `names` is used for it."""
+    bits = int(places.max(initial=0)).bit_length()
+    if int(names.max(initial=0)).bit_length() + bits > 63:
         order = np.argsort(names)
-        return names[order], order
+        return names[order], places[order]
     # One sort of numbers is twice as fast as a sort of places by numbers: the place rides in the lowest bits.
     names <<= bits
-    names |= np.arange(len(names), dtype=np.int64)
-    _sort(names)
-    places = names & ((1 << bits) - 1)
+    names |= places
+    names.sort()
+    np.bitwise_and(names, (1 << bits) - 1, out=places)
     names >>= bits
     return names, places
-
-
-def _sort(numbers: Ints) -> None:
-    """Sort in place, with a thread for each core: numpy holds no lock meanwhile."""
-    cores = len(os.sched_getaffinity(0))
-    if cores == 1 or len(numbers) < _WORTH_THREADS:
-        numbers.sort()
-        return
-    cuts = [len(numbers) * part // cores for part in range(1, cores)]
-    numbers.partition(cuts)
-    with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(np.ndarray.sort, np.split(numbers, cuts)))
 
 
 def _chosen(owners: Ints, reach: int, lots: Lots) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -34,15 +35,17 @@ class Lots(Protocol):
 class SystemLots:
     """Numbers that nobody can foretell: AES-256 in counter mode (NIST SP 800-38A), its key drawn from the system.
 
-    They are drawn in order, one after the other, so that each is independent of all others and of the data.
+    They are drawn one after the other, so that each is independent of all others and of the data, whatever the thread.
     """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._stream = Cipher(algorithms.AES(os.urandom(32)), modes.CTR(bytes(16))).encryptor()
 
     def draw(self, whom: Ints, turn: str) -> Words:  # noqa: ARG002 - the next numbers, whomever they are for
         """See `Lots.draw`."""
-        return np.frombuffer(self._stream.update(bytes(8 * len(whom))), np.uint64)
+        with self._lock:
+            return np.frombuffer(self._stream.update(bytes(8 * len(whom))), np.uint64)
 
 
 def below(words: Words, limits: Ints) -> Ints:

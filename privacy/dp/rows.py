@@ -31,6 +31,19 @@ BATCH_ROWS = 1 << 20
 """Rows at a time from sources that are not scanned: many, so that the grouping of a batch pays."""
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which rows count.
+
+    Attributes:
+        columns: The columns that it is about, with the types that the source has.
+        kernel: Takes them as Arrow columns, and returns a boolean a row.
+    """
+
+    columns: dict[str, pa.DataType]
+    kernel: RowKernel
+
+
 @dataclass(frozen=True)
 class BoundRows:
     """A query over the rows of its source.
@@ -47,7 +60,7 @@ class BoundRows:
     query: Query
     source: Source
     types: dict[str, pa.DataType]
-    keep: RowKernel | None
+    keep: Condition | None
     axes: list[BoundAxis]
     marks: list[Added | None]
 
@@ -105,8 +118,9 @@ def bind_rows(query: Query, source: Source) -> BoundRows:
         StorageError: The source cannot be opened.
     """
     where = where_of(query)
-    condition = Where(expression=query.where) if query.where else None
-    types = types_of(source, [*query.columns, *(condition.inputs(None) if condition else ())], where=where)
+    filter_ = Where(expression=query.where) if query.where else None
+    asked = filter_.inputs(None) if filter_ else ()
+    types = types_of(source, [*query.columns, *asked], where=where)
     axes = [
         bind_axis(
             axis, f"key{n}", _at(types, axis.column), types[axis.column], where=_place(where, axis.column)
@@ -116,8 +130,10 @@ def bind_rows(query: Query, source: Source) -> BoundRows:
     group_of(axes)
     if query.subject is not None:
         check_unit(types[query.subject], where=_place(where, query.subject))
-    binding = Binding(dataset=query.dataset, column="", type=pa.null())
-    keep = condition.prepare(binding, types) if condition else None
+    keep = None
+    if filter_ is not None:
+        binding = Binding(dataset=query.dataset, column="", type=pa.null())
+        keep = Condition({name: types[name] for name in asked}, filter_.prepare(binding, types))
     marks = [_mark(n, statistic, types, where) for n, statistic in enumerate(query.statistics)]
     return BoundRows(query, source, types, keep, axes, marks)
 
@@ -163,7 +179,7 @@ def check_unit(kind: pa.DataType, *, where: str) -> None:
 
 
 def frames_of(
-    source: Source, types: Mapping[str, pa.DataType], keep: RowKernel | None = None, *, where: str
+    source: Source, types: Mapping[str, pa.DataType], keep: Condition | None = None, *, where: str
 ) -> Iterator[pl.LazyFrame]:
     """Some columns of a source, not read yet where it can be scanned, else a batch at a time.
 
@@ -179,13 +195,14 @@ def frames_of(
     Raises:
         StorageError: The source cannot be read.
     """
-    if keep is None and types and isinstance(source, ParquetSource) and _scannable(source, types):
-        yield _scan(source, types)
+    if types and isinstance(source, ParquetSource) and _scannable(source, types):
+        scan = _scan(source, types)
+        yield scan if keep is None else scan.filter(_kept(keep, types))
         return
     for batch in source.batches(list(types), batch_rows=BATCH_ROWS):
         with polars_storing("reading", where):
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            frame = _frame(batch if keep is None else batch.filter(keep(columns)))
+            frame = _frame(batch if keep is None else batch.filter(keep.kernel(columns)))
         yield frame.lazy()
 
 
@@ -202,6 +219,21 @@ def _scan(source: ParquetSource, types: Mapping[str, pa.DataType]) -> pl.LazyFra
         frame = scan.rename({name: _at(types, name) for name in types})
         frames.append(frame.select(_stored(pl.col(_at(types, name)), kind) for name, kind in types.items()))
     return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def _kept(keep: Condition, types: Mapping[str, pa.DataType]) -> pl.Expr:
+    """A condition over a scan: the same kernel, on the same types, whatever Polars reads at a time."""
+
+    def decide(rows: pl.Series) -> pl.Series:
+        columns = rows.struct.unnest().to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
+        arrays = [
+            column.combine_chunks().cast(kind)
+            for column, kind in zip(columns.columns, keep.columns.values(), strict=True)
+        ]
+        return pl.Series(keep.kernel(dict(zip(keep.columns, arrays, strict=True))), dtype=pl.Boolean)
+
+    asked = pl.struct(_at(types, name) for name in keep.columns)
+    return asked.map_batches(decide, return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _stored(column: pl.Expr, kind: pa.DataType) -> pl.Expr:

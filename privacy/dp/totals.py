@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from airflow_veil.privacy.dp.axes import label_texts
-from airflow_veil.privacy.dp.contributions import Pairs, bounded, counted, drawn, hold, weighed
+from airflow_veil.privacy.dp.contributions import Pairs, bounded, counted, drawn, hold, in_threads, weighed
 from airflow_veil.privacy.dp.foreign import polars_storing
 from airflow_veil.privacy.dp.lots import Ints, Lots, SystemLots
 from airflow_veil.privacy.dp.query import Query
@@ -113,9 +114,9 @@ def _by_row(rows: BoundRows, beat: Callable[[], None]) -> Totals:
     whole, *by_cell = sums
     _check_rows(rows, int(whole[_ROWS].sum()))
     found = _Found(rows, whole.select(keys))
-    added = {n: _Added(found.places(whole), whole[_name(n)].to_numpy()) for n in plain}
+    added = {n: [_Added(found.places(whole), whole[_name(n)].to_numpy())] for n in plain}
     for n, counts in zip(inner, by_cell, strict=True):
-        added[n] = _Added(found.places(counts), counts[_ROWS].to_numpy(), counts[_CELL].to_numpy())
+        added[n] = [_Added(found.places(counts), counts[_ROWS].to_numpy(), counts[_CELL].to_numpy())]
     return found.totals(added)
 
 
@@ -153,30 +154,48 @@ def _by_unit(rows: BoundRows, units: pl.DataFrame | None, lots: Lots, beat: Call
     _check_rows(rows, frame.height)
     owners, owner_count = dense(frame.drop_in_place(UNIT))
     groups, size = _group_numbers(rows, frame)
-    if owner_count * size >= _MOST_NAMES:
-        codes, groups = np.unique(groups, return_inverse=True)
-        size = len(codes)
+    if 2 * owner_count * size >= _MOST_NAMES:
+        known, groups = np.unique(groups, return_inverse=True)
+        size = len(known)
     beat()
-    pairs = bounded(owners, groups, size=size, reach=query.reach, lots=lots, beat=beat)
+    parts = bounded(owners, groups, size=size, reach=query.reach, lots=lots)
     del owners, groups
-    firsts, places = _firsts(pairs, known=query.groups)
-    found = _Found(rows, frame.select(GROUP, *rows.keys)[firsts])
-    if query.unknown_keys:
-        places = found.places(frame.select(GROUP, *rows.keys)[firsts])[places]
-    added = {}
+    beat()
+    found, places = _found(rows, parts, frame)
+    added: dict[int, list[_Added]] = {}
     for number, statistic in enumerate(query.statistics):
         mark = rows.marked(number)
-        values = None if mark is None else _values(frame.drop_in_place(mark), statistic)[pairs.rows]
-        added[number] = _contributed(query, number, pairs, places, values, lots)
+        values = None if mark is None else _values(frame.drop_in_place(mark), statistic)
+        added[number] = in_threads(
+            partial(_contributed, query, number, values, lots), list(zip(parts, places, strict=True))
+        )
         beat()
     return found.totals(added)
 
 
+def _found(rows: BoundRows, parts: list[Pairs], frame: pl.DataFrame) -> tuple[_Found, list[Ints]]:
+    """The groups that pairs are in, and the place of each pair's group among them."""
+    keys = frame.select(GROUP, *rows.keys)
+    if not rows.query.unknown_keys:
+        return _Found(rows, keys.clear()), [pairs.groups for pairs in parts]
+    # One row of each group has its labels.
+    distinct = [np.unique(pairs.groups, return_index=True, return_inverse=True) for pairs in parts]
+    labels = [
+        keys[pairs.rows[pairs.starts[first]]] for pairs, (_, first, _) in zip(parts, distinct, strict=True)
+    ]
+    found = _Found(rows, pl.concat(labels))
+    return found, [
+        found.places(some)[inverse] for some, (_, _, inverse) in zip(labels, distinct, strict=True)
+    ]
+
+
 def _contributed(
-    query: Query, number: int, pairs: Pairs, places: Ints, values: np.ndarray | None, lots: Lots
+    query: Query, number: int, marks: np.ndarray | None, lots: Lots, part: tuple[Pairs, Ints]
 ) -> _Added:
-    """What the units contribute to one statistic, bounded and looked over."""
+    """What some units contribute to one statistic, bounded and looked over."""
     statistic, most = query.statistics[number], query.rows_per_group
+    pairs, places = part
+    values = None if marks is None else marks[pairs.rows]
     owner, cell = None, None
     match statistic:
         case Units():
@@ -246,14 +265,6 @@ def _group_numbers(rows: BoundRows, frame: pl.DataFrame) -> tuple[Ints, int]:
     return numbers, size
 
 
-def _firsts(pairs: Pairs, *, known: int | None) -> tuple[Ints, Ints]:
-    """A row of each group that was found, and which of them each pair is in; public groups have their numbers."""
-    if known is not None:
-        return np.empty(0, np.int64), pairs.groups
-    _, first, inverse = np.unique(pairs.groups, return_index=True, return_inverse=True)
-    return pairs.rows[pairs.starts[first]], inverse
-
-
 def _values(series: pl.Series, statistic: Statistic) -> np.ndarray:
     """What rows count for, without nulls: booleans; int32, -1 for no cell, -2^31 for no steps."""
     if isinstance(statistic, Rows):
@@ -270,11 +281,14 @@ class _Added:
     amounts: Ints
     cells: Ints | None = None
 
-    def cells_of(self, groups: int, width: int) -> Ints:
-        """The sums, int64, shape (groups, width): whole numbers, the same in any order."""
-        sums = np.zeros(groups * width, np.int64)
-        np.add.at(sums, self.places if self.cells is None else self.places * width + self.cells, self.amounts)
-        return sums.reshape(groups, width)
+    def add_to(self, sums: Ints) -> None:
+        """Add them to sums, int64, shape (groups, width): whole numbers, the same in any order."""
+        width = sums.shape[1]
+        np.add.at(
+            sums.reshape(-1),
+            self.places if self.cells is None else self.places * width + self.cells,
+            self.amounts,
+        )
 
 
 class _Found:
@@ -294,7 +308,7 @@ class _Found:
         joined = frame.select(self._keys).join(self._found, on=self._keys, how="left", maintain_order="left")
         return joined["place"].cast(pl.Int64).to_numpy()
 
-    def totals(self, added: Mapping[int, _Added]) -> Totals:
+    def totals(self, added: Mapping[int, list[_Added]]) -> Totals:
         """The totals of these groups; zero where nothing is added."""
         groups = self._found.height if self._known is None else self._known
         numbers = self._found[GROUP].to_numpy() if self._known is None else np.arange(groups)
@@ -302,16 +316,12 @@ class _Found:
         keys = []
         for axis, labels in zip(self._rows.axes, label_texts(self._rows.axes, numbers), strict=True):
             keys.append(self._found[axis.name].cast(pl.String).to_arrow() if labels is None else labels)
-        return Totals(
-            groups,
-            tuple(key.cast(pa.string()) for key in keys),
-            {
-                statistic: added[number].cells_of(groups, statistic.width)
-                if number in added
-                else np.zeros((groups, statistic.width), np.int64)
-                for number, statistic in enumerate(self._rows.query.statistics)
-            },
-        )
+        cells = {}
+        for number, statistic in enumerate(self._rows.query.statistics):
+            cells[statistic] = np.zeros((groups, statistic.width), np.int64)
+            for some in added.get(number, ()):
+                some.add_to(cells[statistic])
+        return Totals(groups, tuple(key.cast(pa.string()) for key in keys), cells)
 
 
 def _check_room(query: Query, groups: int) -> None:

@@ -205,10 +205,10 @@ def subsets(units: int, groups: int, reach: int) -> Counter[tuple[int, ...]]:
     """How often each subset of the groups is what a unit is left with."""
     owner, group = np.repeat(np.arange(units), groups), np.tile(np.arange(groups), units)
     order = np.random.default_rng(5).permutation(len(owner))
-    pairs = bounded(owner[order], group[order], size=groups, reach=reach, lots=SystemLots())
+    (pairs,) = bounded(owner[order], group[order], size=groups, reach=reach, lots=SystemLots())
     kept: dict[int, list[int]] = {}
-    for name in pairs.names.tolist():
-        kept.setdefault(name // groups, []).append(name % groups)
+    for name, group in zip(pairs.names.tolist(), pairs.groups.tolist(), strict=True):
+        kept.setdefault(name - group, []).append(group)
     return Counter(tuple(sorted(groups)) for groups in kept.values())
 
 
@@ -342,22 +342,41 @@ class TestBounded:
     def test_whole_pairs_stay(self, rows: list[tuple[int, int]], reach: int, seed: int) -> None:
         """All rows of a pair or none, of as many pairs as a unit may have."""
         units, groups = (np.array([row[n] for row in rows], np.int64) for n in (0, 1))
-        pairs = bounded(units, groups, size=10, reach=reach, lots=FixedLots(seed))
+        parts = bounded(units, groups, size=10, reach=reach, lots=FixedLots(seed))
 
-        kept = [(name // 10, name % 10) for name in pairs.names.tolist()]
+        kept = [
+            (name >> 4, group)
+            for pairs in parts
+            for name, group in zip(pairs.names.tolist(), pairs.groups.tolist(), strict=True)
+        ]
         assert Counter(unit for unit, _ in kept) == {
             unit: min(reach, len({g for u, g in rows if u == unit})) for unit in {u for u, _ in rows}
         }
-        for (unit, group), start, count in zip(kept, pairs.starts, pairs.counts, strict=True):
-            places = sorted(pairs.rows[start : start + count].tolist())
-            assert places == [n for n, row in enumerate(rows) if row == (unit, group)]
+        places = [
+            sorted(pairs.rows[start : start + count].tolist())
+            for pairs in parts
+            for start, count in zip(pairs.starts, pairs.counts, strict=True)
+        ]
+        assert places == [[n for n, row in enumerate(rows) if row == pair] for pair in kept]
 
-    def test_many_rows_are_sorted_by_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """To the same order."""
-        monkeypatch.setattr(contributions, "_WORTH_THREADS", 10)
-        for cores in (1, 2, 3, 7):
-            monkeypatch.setattr(contributions.os, "sched_getaffinity", lambda _, n=cores: range(n))
-            numbers = np.random.default_rng(cores).integers(0, 50, 1000)
-            expected = sorted(numbers.tolist())
-            contributions._sort(numbers)
-            assert numbers.tolist() == expected
+    @pytest.mark.parametrize("cores", [1, 2, 3, 7])
+    def test_threads_do_not_matter(self, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Parts are cut between units, and give together what one gives; also where one unit has most rows."""
+        monkeypatch.setattr(contributions, "_SAMPLE", 20)
+        random = np.random.default_rng(cores)
+        rows = [
+            (int(unit), CITIES[city], None, float(paid))
+            for unit, city, paid in zip(
+                random.choice([0, 3, 3, 3, 3, 3, *range(10)], 999),
+                random.integers(0, 8, 999),
+                random.integers(-9, 9, 999),
+                strict=True,
+            )
+        ]
+        for axes in ((axis("city", *CITIES),), (axis("city"),)):
+            asked = query(*PLAIN, *CELLS, subject="who", axes=axes, groups=3, rows=4)
+            alone = told(totals(asked, Memory(table(rows), 99), _lots=FixedLots()))
+            with monkeypatch.context() as patch:
+                patch.setattr(contributions, "_WORTH_THREADS", 10)
+                patch.setattr(contributions.os, "sched_getaffinity", lambda _: range(cores))
+                assert told(totals(asked, Memory(table(rows), 99), _lots=FixedLots())) == alone
