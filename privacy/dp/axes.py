@@ -82,10 +82,12 @@ def group_of(axes: list[BoundAxis]) -> pl.Expr:
             expected=f"fewer than {_MOST_GROUPS}",
             fix="name fewer keys",
         )
-    number = pl.lit(0, pl.Int64)
-    for axis in axes:
-        if axis.axis.labels is not None:
-            number = number * axis.size + pl.col(axis.name).cast(pl.Int64)
+    known = [axis for axis in axes if axis.axis.labels is not None]
+    if not known:
+        return pl.lit(0, pl.Int64)
+    number = pl.col(known[0].name).cast(pl.Int64)
+    for axis in known[1:]:
+        number = number * axis.size + pl.col(axis.name).cast(pl.Int64)
     return number
 
 
