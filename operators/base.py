@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -35,6 +35,8 @@ class VeilOperator(BaseOperator):
         ledger_conn_id: Connection of type `veil_ledger`; the installation's own ledger if None.
     """
 
+    names: ClassVar[str] = "datasets"
+    """What of the policy `dataset` names: one of its data sets, or one of its queries."""
     template_fields: Sequence[str] = ("policy", "dataset", "source", "destination")
     ui_color = "#e6eef5"
 

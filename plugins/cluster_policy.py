@@ -15,6 +15,9 @@ from airflow_veil.hooks.lineage import default_transport_env
 
 default_transport_env()
 
+_BASES = ("airflow_veil.operators.base", "airflow_veil.operators.budget_sensor")
+_WORDS = {"datasets": "data set", "queries": "query"}
+
 
 @hookimpl
 def task_policy(task: Any) -> None:
@@ -31,7 +34,7 @@ def task_policy(task: Any) -> None:
 
 def _is_of_the_suite(task: Any) -> bool:
     """Whether a task is one of ours, without importing the operators for DAGs that do not use them."""
-    return any(cls.__module__ == "airflow_veil.operators.base" for cls in type(task).__mro__)
+    return any(cls.__module__ in _BASES for cls in type(task).__mro__)
 
 
 def _policy_checks(task: Any) -> None:
@@ -43,16 +46,19 @@ def _policy_checks(task: Any) -> None:
     path = Path(task.policy)
     if not path.exists():
         _refuse(task, f"the policy {path} is missing")
-    findings, datasets = _check(path, path.stat().st_mtime_ns)
+    findings, names = _check(path, path.stat().st_mtime_ns)
     if findings:
         _refuse(task, f"the policy does not check:\n{findings}")
-    if "{{" not in task.dataset and task.dataset not in datasets:
-        _refuse(task, f"the policy {path.name} has no data set {task.dataset}; it has {', '.join(datasets)}")
+    known, word = names[task.names], _WORDS[task.names]
+    if "{{" not in task.dataset and task.dataset not in known:
+        _refuse(
+            task, f"the policy {path.name} has no {word} {task.dataset}; it has {', '.join(known) or 'none'}"
+        )
 
 
 @lru_cache(maxsize=256)
-def _check(path: Path, _modified: int) -> tuple[str, tuple[str, ...]]:
-    """The findings of a policy as text, and its data sets; kept until the file changes."""
+def _check(path: Path, _modified: int) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """The findings of a policy as text, and what tasks can name of it; kept until the file changes."""
     from airflow_veil.privacy.errors import PolicyError
     from airflow_veil.privacy.policy.check import check
     from airflow_veil.privacy.policy.load import load
@@ -60,8 +66,10 @@ def _check(path: Path, _modified: int) -> tuple[str, tuple[str, ...]]:
     try:
         loaded = load(path)
     except PolicyError as error:
-        return str(error), ()
-    return "\n".join(map(str, check(loaded))), tuple(loaded.policy.datasets)
+        return str(error), {}
+    dp = loaded.policy.differential_privacy
+    names = {"datasets": tuple(loaded.policy.datasets), "queries": tuple(dp.queries) if dp else ()}
+    return "\n".join(map(str, check(loaded))), names
 
 
 def _no_rows_by_xcom(task: Any) -> None:

@@ -46,6 +46,8 @@ _OPERATORS = [
         "rollback",
         "detokenize",
         "scrub",
+        "dp_release",
+        "budget_sensor",
     )
 ]
 

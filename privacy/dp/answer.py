@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from airflow_veil.privacy.dp.noise import Cells, Drawn, Measurement
+from airflow_veil.privacy.dp.measurement import Measurement
+from airflow_veil.privacy.dp.noise import Cells, Drawn
 from airflow_veil.privacy.dp.query import Query, statistics_of
 from airflow_veil.privacy.dp.statistic import Bins, Ranks, Rows, Statistic, Total, Units
 from airflow_veil.privacy.errors import InternalError
@@ -259,13 +260,14 @@ def bin_labels(bins: Bins) -> list[str]:
 
 def _steps(cells: Cells, step: Fraction) -> Floats:
     """Whole steps as numbers; the division comes last, so that what has a short decimal form gets it."""
-    scaled: Floats = cells.astype(float) * float(step.numerator) / float(step.denominator)
+    scaled: Floats = np.multiply(cells, float(step.numerator), dtype=np.float64) / float(step.denominator)
     return scaled
 
 
 def _divided(above: Floats, below: Floats) -> Floats:
     """A quotient, NaN where the divisor is not positive."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    quotient: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return quotient
 
 
 def _quotient(above: tuple[Floats, Floats], below: tuple[Floats, Floats]) -> tuple[Floats, Floats]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from airflow_veil.privacy.dp.noise import Measurement, loss_of, measurements
+from airflow_veil.privacy.dp.measurement import Measurement, loss_of, measurements
 from airflow_veil.privacy.dp.query import Query, statistics_of
 from airflow_veil.privacy.dp.statistic import Bins, Ranks, Rows, Statistic, Total, Units
 from airflow_veil.privacy.errors import BudgetError

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_veil.privacy.dp.noise import Measurement, library, loss_of
+from airflow_veil.privacy.dp.measurement import Measurement, loss_of
+from airflow_veil.privacy.dp.mechanism import library
 from airflow_veil.privacy.dp.query import Query
 from airflow_veil.privacy.dp.statistic import Reading, Units
 from airflow_veil.privacy.errors import InternalError

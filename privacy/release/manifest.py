@@ -14,9 +14,10 @@ from airflow_veil.privacy.plan.plan import Plan
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.release.interval import Interval
 from airflow_veil.privacy.release.period import after
-from airflow_veil.privacy.storage.base import Source, Written
+from airflow_veil.privacy.storage.base import DatasetIdentity, Source, Written
 
 if TYPE_CHECKING:
+    from airflow_veil.privacy.dp.query import Query
     from airflow_veil.privacy.release.workspace import Workspace
 
 FORMAT = 1
@@ -37,11 +38,7 @@ def begun(
         "made_by": f"airflow-veil {_version()}",
         "policy": {"name": policy.name, "digest": plan.policy_digest, "owner": policy.owner},
         "dataset": plan.dataset,
-        "interval": {
-            "key": interval.key,
-            "start": interval.start.isoformat() if interval.start else None,
-            "end": interval.end.isoformat() if interval.end else None,
-        },
+        "interval": _interval(interval),
         "plan": plan.as_dict(),
         "plan_digest": plan.digest,
         "source": {
@@ -55,6 +52,39 @@ def begun(
         "keys": {str(number): workspace.keys.fingerprint(number) for number in plan.key_versions},
         "dropped_columns": list(plan.dropped),
         "unsafe": {c.name: c.unsafe_reason for c in plan.columns if c.unsafe_reason is not None},
+    }
+
+
+def answered(
+    workspace: Workspace,
+    query: Query,
+    source: DatasetIdentity,
+    interval: Interval,
+    record: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is known of the answer to a query. Of its source only the name: sizes and times tell of the private table.
+
+    Returns:
+        The draft, of names, types and what the answer's record tells.
+    """
+    policy = workspace.loaded.policy
+    return {
+        "format": FORMAT,
+        "made_by": f"airflow-veil {_version()}",
+        "policy": {"name": policy.name, "digest": workspace.loaded.digest, "owner": policy.owner},
+        "dataset": query.name,
+        "interval": _interval(interval),
+        "plan_digest": query.digest,
+        "source": {"namespace": source.namespace, "name": source.name},
+        "differential_privacy": dict(record),
+    }
+
+
+def _interval(interval: Interval) -> dict[str, str | None]:
+    return {
+        "key": interval.key,
+        "start": interval.start.isoformat() if interval.start else None,
+        "end": interval.end.isoformat() if interval.end else None,
     }
 
 
