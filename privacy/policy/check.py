@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from airflow_veil.privacy.errors import SchemaError, TransformError
 from airflow_veil.privacy.lazy import pa
-from airflow_veil.privacy.plan.bind import mismatches, subject_root
+from airflow_veil.privacy.plan.bind import NOTHING_LEAVES, mismatches, subject_root
 from airflow_veil.privacy.policy import check_dp
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
@@ -289,7 +289,9 @@ def _where(loaded: LoadedPolicy, place: Path, data: Dataset, where: Where) -> It
 def _against_source(loaded: LoadedPolicy, dataset: str, schema: pa.Schema) -> Iterator[Finding]:
     """What the source has today against what the policy says of it."""
     data = loaded.policy.datasets[dataset]
-    for mismatch in mismatches(data, schema):
+    # Queries ask tables of which no row is released.
+    idle = not data.releases_rows and loaded.policy.differential_privacy is None
+    for mismatch in [*mismatches(data, schema), *([NOTHING_LEAVES] if idle else [])]:
         place: Path = ("datasets", dataset, "columns")
         yield loaded.finding(
             place if mismatch.column is None else (*place, mismatch.column),
