@@ -62,7 +62,9 @@ def _units(loaded: LoadedPolicy) -> Iterator[Finding]:
 def _unit_paths(loaded: LoadedPolicy) -> Iterator[Finding]:
     """The rows that are asked lead to the unit of the budget that pays."""
     for asked in queries(loaded):
-        if asked.budget is None or asked.data is None or not _has_root(loaded, asked.query.dataset):
+        if asked.budget is None or asked.data is None:
+            continue
+        if not _is_named(loaded, asked.budget.unit) or not _has_root(loaded, asked.query.dataset):
             continue
         try:
             subject, _ = unit_path(loaded.policy, asked.query.dataset, asked.budget.unit)
@@ -72,6 +74,13 @@ def _unit_paths(loaded: LoadedPolicy) -> Iterator[Finding]:
         if subject is None and "contribution" in asked.query.model_fields_set:
             message = "the unit is a row, of which there is one in one group: there is nothing to bound"
             yield asked.finding(("contribution",), "dp-unneeded", message, "remove `contribution`")
+
+
+def _is_named(loaded: LoadedPolicy, unit: str) -> bool:
+    """Whether a unit is there; where it is not, that is told at the budget."""
+    dataset, _, column = unit.partition(".")
+    data = loaded.policy.datasets.get(dataset)
+    return data is not None and (not column or column in data.columns)
 
 
 def _has_root(loaded: LoadedPolicy, dataset: str) -> bool:

@@ -58,9 +58,3 @@ differential_privacy:
         customers: count_distinct
         premium: {histogram: {column: premium, values: [true, false]}}
 """
-
-
-def at(text: str) -> tuple[int, int]:
-    """Line and column, from 1, of the first place where a text stands in the policy."""
-    before = GOOD[: GOOD.index(text)]
-    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
