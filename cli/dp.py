@@ -118,7 +118,7 @@ def tune(
         spend = least(compiled, measure, within=within, size=size)
         stands = standing(opened, compiled, measurements(replace(compiled, spend=spend)))
     word = "epsilon" if compiled.noise == "laplace" else "rho"
-    line = f"spend: {{{word}: {spend:f}{f', delta: {compiled.delta}' if compiled.delta else ''}}}"
+    line = f"spend: {{{word}: {spend:f}{f', delta: {compiled.delta}'.lower() if compiled.delta else ''}}}"
     if json:
         console.as_json(
             {"query": query, "measure": measure, word: f"{spend:f}", "line": line, **stands.as_dict()}

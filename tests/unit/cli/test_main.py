@@ -22,6 +22,7 @@ COMMANDS = (
     "check", "plan", "diff", "run", "detokenize", "schema",
     "keys init", "keys list", "keys rotate", "keys destroy",
     "releases list", "releases rollback", "lineage prove", "demo data", "demo run",
+    "dp plan", "dp tune", "dp run", "dp show",
 )  # fmt: skip
 ESCAPE = "\x1b"
 
