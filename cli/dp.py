@@ -228,8 +228,9 @@ def show(
     if json:
         console.as_json({"release_id": current, "answer": rows})
         return
+    console.say(f"{opened.loaded.policy.name}.{name}, release {current}", style="bold")
     console.table(
-        f"{opened.loaded.policy.name}.{name}, release {current}",
+        "",
         columns,
         [tuple(_cell(row[column]) for column in columns) for row in rows],
         right=("value", "low", "high", "noise_scale", "value_in_bounds"),
@@ -292,7 +293,8 @@ def _show(made: Forecast, stands: Standing) -> None:
     sizes = list(made.expected[0].error)
     headings = ("measure", "part", *(f"{size:,} rows" for size in sizes))
     rows = [(one.measure, one.part or "", *(_off(one, size) for size in sizes)) for one in made.expected]
-    console.table(f"off by at most, {_confidence(query)}:", headings, rows, right=headings[2:])
+    console.say(f"off by at most, {_confidence(query)}:")
+    console.table("", headings, rows, right=headings[2:])
     for sentence in stands.sentences:
         console.say(sentence)
     console.say("")
