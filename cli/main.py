@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from airflow_veil.cli import check, demo, detokenize, diff, dp, keys, lineage, plan, releases, run, schema
+from airflow_veil.cli import (
+    budget,
+    check,
+    demo,
+    detokenize,
+    diff,
+    dp,
+    keys,
+    lineage,
+    plan,
+    releases,
+    run,
+    schema,
+)
 from airflow_veil.cli.errors import MEANINGS, VeilGroup
 from airflow_veil.cli.helptext import reflow
 
@@ -38,6 +51,7 @@ for _name, _group in {
     "keys": keys.app,
     "releases": releases.app,
     "dp": dp.app,
+    "budget": budget.app,
     "lineage": lineage.app,
     "demo": demo.app,
 }.items():
