@@ -13,7 +13,6 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 
 from airflow_veil.privacy.dp.loss import LOSS_UNITS, Loss
-
 from airflow_veil.privacy.dp.mechanism import Mechanism, selection_loss, threshold_loss, vector_loss
 from airflow_veil.privacy.dp.query import Query
 from airflow_veil.privacy.dp.statistic import Ranks, Statistic, Units

@@ -8,9 +8,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
-from airflow_veil.privacy.dp.loss import Loss
 from numpy.typing import NDArray
 
+from airflow_veil.privacy.dp.loss import Loss
 from airflow_veil.privacy.dp.measurement import Measurement
 from airflow_veil.privacy.dp.mechanism import (
     selection,

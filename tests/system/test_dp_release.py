@@ -203,7 +203,7 @@ class TestSixtyNights:
         complete = [event for event in events if event["eventType"] == "COMPLETE" and event["outputs"]]
         assert len(complete) >= NIGHTS * len(QUERIES)
         for event in (*complete[:4], *complete[-4:]):
-            assert event_errors(event, foreign=FOREIGN) == []
+            assert event_errors(event) == []
         edges = complete[0]["outputs"][0]["facets"]["columnLineage"]
         assert "rowCount" not in json.dumps(complete[0]["inputs"])
         assert {
