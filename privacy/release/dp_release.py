@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from airflow_veil.privacy.dp.totals import totals
-from airflow_veil.privacy.ledger.lease import held
 
 from airflow_veil.privacy.dp import answer as answers
 from airflow_veil.privacy.dp.loss import Limits, fits
@@ -26,9 +24,11 @@ from airflow_veil.privacy.dp.mechanism import library
 from airflow_veil.privacy.dp.noise import draw
 from airflow_veil.privacy.dp.query import Query, compile_query
 from airflow_veil.privacy.dp.record import budget_of, record
+from airflow_veil.privacy.dp.totals import totals
 from airflow_veil.privacy.errors import StorageError, VeilError
 from airflow_veil.privacy.ledger import budget as ledger
 from airflow_veil.privacy.ledger.canonical import canonical_json
+from airflow_veil.privacy.ledger.lease import held
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.lineage.answer import of_answer
 from airflow_veil.privacy.lineage.model import LineageRecord
