@@ -166,8 +166,8 @@ class FolderDestination:
 
     def _publish(self, staged: Path, release: Path, manifest: Mapping[str, Any]) -> bool:
         """Whether this call, and not another at the same time, made the release."""
-        attempt = staged.resolve()
-        if not staged.is_dir():
+        attempt = _linked(staged)
+        if attempt is None or not attempt.is_dir():
             if release.is_dir():
                 # Another commit was faster: it took the attempt away between two looks.
                 return False
@@ -242,6 +242,14 @@ class AttemptWriter(Writer):
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _linked(link: Path) -> Path | None:
+    """What a link beside it points to; None where it is gone, be it between two looks."""
+    try:
+        return link.with_name(os.readlink(link))
+    except FileNotFoundError:
+        return None
 
 
 def _attempts(folder: Path, prefix: str) -> Iterator[Path]:

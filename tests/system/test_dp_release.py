@@ -88,13 +88,15 @@ class Ran:
     Attributes:
         home: The installation.
         nights: The runs of the nights, then of those that were run once more.
-        late: A night when nothing is left, and the same where exhausted budgets skip.
+        late: A night when nothing is left; the same where exhausted budgets skip, and where a sensor waits for money.
+        answered: A night that is answered already, where a sensor waits.
         output: All that was printed.
     """
 
     home: AirflowHome
     nights: list[DagRun]
     late: list[DagRun]
+    answered: DagRun
     output: str
 
 
@@ -107,19 +109,23 @@ def ran(shared_home: Callable[..., AirflowHome], shared_data: Path) -> Ran:
     dates = [*(FIRST + timedelta(night) for night in range(NIGHTS)), *AGAIN]
     late = FIRST + timedelta(NIGHTS)
     jobs = [{"dag_id": "dp_nights", "logical_date": str(each), "retries": 1} for each in dates]
-    jobs += [{"dag_id": dag, "logical_date": str(late)} for dag in ("dp_nights", "dp_skipping")]
+    jobs += [{"dag_id": dag, "logical_date": str(late)} for dag in ("dp_nights", "dp_skipping", "dp_waiting")]
+    jobs.append({"dag_id": "dp_waiting", "logical_date": str(FIRST)})
     runs, output = home.run_dags(*jobs)
-    return Ran(home, runs[:-2], runs[-2:], output)
+    return Ran(home, runs[:-4], runs[-4:-1], runs[-1], output)
 
 
 class TestSixtyNights:
     def test_every_night_succeeds_until_nothing_is_left(self, ran: Ran) -> None:
         """Retries and runs once more are answered; the night after the last fails, or skips, as it was told to."""
         assert {run.state for run in ran.nights} == {"success"}
-        exhausted, skipped = ran.late
+        exhausted, skipped, waiting = ran.late
         assert exhausted.state == "failed"
         assert set(exhausted.tasks.values()) == {"failed"}
         assert set(skipped.tasks.values()) == {"skipped"}
+        assert set(waiting.tasks.values()) == {"skipped"}
+        # What is stored already is not waited for, and costs nothing.
+        assert set(ran.answered.tasks.values()) == {"success"}
         assert ran.output.count("Fix: raise the limit with `veil budget change customers") == 2 * len(QUERIES)
 
     def test_the_ledger_is_what_was_drawn(self, ran: Ran) -> None:

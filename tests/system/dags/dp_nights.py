@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk import DAG, chain
+
+from airflow_veil.operators.budget_sensor import BudgetSensor
+from airflow_veil.operators.dp_release import DPReleaseOperator
 from airflow_veil.pipelines.dp_release import dp_release_dag
+from airflow_veil.pipelines.sanitized_release import EPOCH
 from airflow_veil.privacy.dp import noise
 from airflow_veil.privacy.release import dp_release
 
@@ -52,6 +57,20 @@ nights = dp_release_dag(HOME / "policies" / "nights.yaml", dag_id="dp_nights", s
 skipping = dp_release_dag(
     HOME / "policies" / "nights.yaml", dag_id="dp_skipping", schedule="@daily", on_exhausted="skip"
 )
+
+with DAG("dp_waiting", schedule="@daily", start_date=EPOCH) as waiting:
+    budget = BudgetSensor(
+        task_id="budget",
+        policy=str(HOME / "policies" / "nights.yaml"),
+        query="sales",
+        mode="poke",
+        poke_interval=0.1,
+        timeout=0.3,
+        soft_fail=True,
+    )
+    answer = DPReleaseOperator(task_id="sales", policy=str(HOME / "policies" / "nights.yaml"), query="sales")
+    chain(budget, answer)
+
 for task in nights.tasks:
     task.pre_execute = _fail_before
     task.post_execute = _fail_after
