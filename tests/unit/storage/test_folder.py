@@ -123,6 +123,23 @@ class TestFolderDestination:
         destination.commit("people", "r1", manifest=MANIFEST)
         assert inside(destination.root) == {"r1", "current"}
 
+    def test_a_commit_may_be_overtaken_between_two_looks(
+        self, destination: FolderDestination, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The link of what is staged is gone when it is read, since another commit took it: that one published."""
+        stage(destination, "r1", 1, 2)
+        readlink = os.readlink
+
+        def late(path: Path) -> str:
+            monkeypatch.undo()
+            assert destination.commit("people", "r1", manifest=MANIFEST)
+            return readlink(path)
+
+        monkeypatch.setattr(os, "readlink", late)
+
+        assert not destination.commit("people", "r1", manifest=MANIFEST)
+        assert destination.releases("people") == ("r1",)
+
     def test_commits_at_once_give_one_release(self, destination: FolderDestination) -> None:
         """Threads stand for two tasks of one run: exactly one publishes, none fails for a reason but lateness."""
         stage(destination, "r1", 1, 2)
