@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -25,6 +27,9 @@ from airflow_veil.privacy.dp.statistic import Statistic
 from airflow_veil.privacy.errors import InternalError
 
 Cells = NDArray[np.int64]
+
+_PART = 1 << 14
+"""Cells that are drawn at a time."""
 
 
 def draw(query: Query, planned: tuple[Measurement, ...], totals: Mapping[Statistic, Cells]) -> Drawn:
@@ -76,8 +81,13 @@ class Drawn:
 
 def _with_noise(query: Query, measurement: Measurement, cells: Cells) -> Cells:
     _charged(vector_loss(query.noise, measurement.scale, measurement.sensitivity), measurement)
-    noisy = vector(query.noise, measurement.scale)(cells.ravel().tolist()) if cells.size else []
-    return np.array(noisy, np.int64).reshape(cells.shape)
+    noise = vector(query.noise, measurement.scale)
+    # Cells get noise of their own, so it is all the same whether a vector gets it whole or in parts; the sampler runs
+    # outside of Python's lock.
+    parts = [part.tolist() for part in np.array_split(cells.ravel(), cells.size // _PART + 1)]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        noisy = [np.array(part, np.int64) for part in pool.map(noise, parts)]
+    return np.concatenate(noisy).reshape(cells.shape)
 
 
 def _best(query: Query, measurement: Measurement, cells: Cells) -> Cells:
