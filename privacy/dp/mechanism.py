@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from airflow_veil.privacy.dp.statistic import Noise
@@ -32,16 +33,18 @@ class Mechanism(StrEnum):
     GAUSSIAN_THRESHOLD = "discrete_gaussian_threshold"
     """The same on counts, of which only those from a threshold on are told (Rogers 2023)."""
     NOISY_MAX = "noisy_max"
-    """The best of some candidates by noisy scores: the exponential mechanism (McSherry and Talwar 2007)."""
+    """The best of some candidates by noisy scores: permute-and-flip for pure losses (McKenna and Sheldon 2020), the
+    exponential mechanism for zero-concentrated ones (McSherry and Talwar 2007)."""
 
 
 @cache
 def _opendp() -> Any:
-    """OpenDP, with what is used of it enabled; it takes a moment to import."""
-    import opendp.prelude as dp
+    """The modules of OpenDP that are used: its prelude would bring its data frames along, and takes twice as long."""
+    from opendp import domains, measurements, measures, metrics
+    from opendp.mod import enable_features
 
-    dp.enable_features(FEATURES)
-    return dp
+    enable_features(FEATURES)
+    return SimpleNamespace(domains=domains, m=measurements, measures=measures, metrics=metrics)
 
 
 def library() -> str:
@@ -59,10 +62,10 @@ def vector(noise: Noise, scale: float) -> Any:
         scale: Its scale, in whole steps.
     """
     dp = _opendp()
-    domain = dp.vector_domain(dp.atom_domain(T="i64"))
+    domain = dp.domains.vector_domain(dp.domains.atom_domain(T="i64"))
     if noise == "laplace":
-        return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=scale)
-    return dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale=scale)
+        return dp.m.make_laplace(domain, dp.metrics.l1_distance(T="i64"), scale=scale)
+    return dp.m.make_gaussian(domain, dp.metrics.l2_distance(T="f64"), scale=scale)
 
 
 def vector_loss(noise: Noise, scale: float, sensitivity: float) -> float:
@@ -80,8 +83,10 @@ def vector_loss(noise: Noise, scale: float, sensitivity: float) -> float:
 def selection(noise: Noise, scale: float) -> Any:
     """The number of the least of some scores, by noisy scores."""
     dp = _opendp()
-    measure = dp.max_divergence() if noise == "laplace" else dp.zero_concentrated_divergence()
-    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
+    measure = (
+        dp.measures.max_divergence() if noise == "laplace" else dp.measures.zero_concentrated_divergence()
+    )
+    space = dp.domains.vector_domain(dp.domains.atom_domain(T="i64")), dp.metrics.linf_distance(T="i64")
     return dp.m.make_noisy_max(*space, measure, scale=scale, negate=True)
 
 
@@ -100,11 +105,11 @@ def selection_loss(noise: Noise, scale: float, sensitivity: float) -> float:
 def threshold(noise: Noise, scale: float, least: int) -> Any:
     """Noise on each count of a map, of which only those from a threshold on are told."""
     dp = _opendp()
-    domain = dp.map_domain(dp.atom_domain(T="i64"), dp.atom_domain(T="i64"))
+    domain = dp.domains.map_domain(dp.domains.atom_domain(T="i64"), dp.domains.atom_domain(T="i64"))
     if noise == "laplace":
-        metric = dp.l01inf_distance(dp.absolute_distance(T="i64"))
+        metric = dp.metrics.l01inf_distance(dp.metrics.absolute_distance(T="i64"))
         return dp.m.make_laplace_threshold(domain, metric, scale=scale, threshold=least)
-    metric = dp.l02inf_distance(dp.absolute_distance(T="f64"))
+    metric = dp.metrics.l02inf_distance(dp.metrics.absolute_distance(T="f64"))
     return dp.m.make_gaussian_threshold(domain, metric, scale=scale, threshold=least)
 
 
