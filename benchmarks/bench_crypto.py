@@ -125,7 +125,7 @@ def run_siv() -> list[dict[str, Any]]:
     forty = pa.array([KEY + i.to_bytes(8) for i in range(ROWS)])
 
     def tokenise() -> object:
-        return text.encode(siv.encrypt(column, **options), prefix="tok_")
+        return siv.encrypt_to_text(column, **options, prefix="tok_")
 
     def reveal() -> object:
         return siv.decrypt(text.decode(tokens, prefix="tok_"), **options)

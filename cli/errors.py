@@ -30,6 +30,7 @@ EXIT_CODES: Final[dict[type[errors.VeilError], int]] = {
     errors.StorageError: 4,
     errors.ReleaseError: 5,
     errors.LedgerError: 5,
+    errors.BudgetError: 6,
     errors.InternalError: INTERNAL,
     errors.VeilError: 4,
 }
@@ -42,6 +43,7 @@ MEANINGS: Final[dict[int, str]] = {
     3: "the key ring cannot be used",
     4: "a source, an output or a connection cannot be used",
     5: "the release or the ledger cannot be used",
+    6: "the privacy budget does not allow it",
     INTERNAL: "a bug of airflow-veil",
 }
 """Exit code to what it says."""

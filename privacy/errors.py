@@ -10,6 +10,9 @@ VeilError
 ├── ReleaseError       a release cannot be committed, found or rolled back
 │   └── ExpectationsFailedError  the staged data does not meet its expectation suite
 ├── LedgerError        the database of record cannot be used
+│   ├── BudgetError            a privacy budget is not what was named, or cannot be changed so
+│   │   └── BudgetExhaustedError  what is left of a budget does not pay for the answer
+│   └── AnswerBusyError        somebody else is making the answer just now
 └── InternalError      our own bug
 """
 
@@ -103,6 +106,20 @@ class LedgerError(VeilError):
     """The database of record cannot be used."""
 
     retryable = True
+
+
+class BudgetError(LedgerError):
+    """A privacy budget is not what was named, or does not allow what was asked of it."""
+
+    retryable = False
+
+
+class BudgetExhaustedError(BudgetError):
+    """What is left of a privacy budget in its period does not pay for what was asked."""
+
+
+class AnswerBusyError(LedgerError):
+    """Somebody else is making the same answer just now: it is drawn once, so wait for theirs."""
 
 
 class InternalError(VeilError):

@@ -174,9 +174,9 @@ class Column:
             return Strip(self.data, rows.stop - rows.start, None, int(self.offsets[rows.start]), length)
         return Strip(self.data, len(rows), self.offsets[rows].astype(np.int64, copy=False))
 
-    def spans(self, rows: list[int]) -> Iterator[tuple[int, int]]:
+    def spans(self, rows: list[int] | Index) -> Iterator[tuple[int, int]]:
         """Where each of some rows begins and ends in `data`."""
-        begins, ends = self.offsets[rows].tolist(), self.offsets[np.array(rows, np.int64) + 1].tolist()
+        begins, ends = self.offsets[rows].tolist(), self.offsets[np.asarray(rows, np.int64) + 1].tolist()
         return zip(begins, ends, strict=True)
 
     def to_arrow(self) -> pa.Array:

@@ -6,16 +6,26 @@ and all that an observer learns; any change of a ciphertext, its key or its asso
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from airflow_veil.privacy.crypto import text
 from airflow_veil.privacy.crypto.blocks import BLOCK, BlockCipher, Words, double, xor
 from airflow_veil.privacy.crypto.cmac import Cmac, planes_of
-from airflow_veil.privacy.crypto.columns import Column, Strip, allocate, binary_like, by_chunk, column_of
+from airflow_veil.privacy.crypto.columns import (
+    Column,
+    Index,
+    Strip,
+    allocate,
+    binary_like,
+    by_chunk,
+    column_of,
+    string_like,
+)
 from airflow_veil.privacy.errors import KeyRingError, TamperedError
 
 # The bits that section 2.5 of RFC 5297 clears in the counter, so that adding to it carries no further than
@@ -43,10 +53,10 @@ class _Siv:
         self._state = state
         self._library = AESSIV(key), list(associated_data)
 
-    def encrypt_one(self, text: memoryview) -> bytes:
+    def encrypt_one(self, plain: memoryview) -> bytes:
         """One text of at least one byte, by the library."""
         cipher, associated_data = self._library
-        return cipher.encrypt(text, associated_data)
+        return cipher.encrypt(plain, associated_data)
 
     def decrypt_one(self, value: memoryview) -> bytes | None:
         """The inverse of `encrypt_one`; None if the value does not authenticate."""
@@ -105,21 +115,74 @@ def encrypt(
     return by_chunk(values, binary_like, lambda chunk: _encrypt(chunk, siv))
 
 
+def encrypt_to_text(
+    values: pa.Array | pa.ChunkedArray, *, key: bytes, associated_data: Sequence[bytes], prefix: str
+) -> pa.Array | pa.ChunkedArray:
+    """What `text.encode` makes of what `encrypt` makes, without laying down the bytes in between.
+
+    Args:
+        values: As in `encrypt`.
+        key: As in `encrypt`.
+        associated_data: As in `encrypt`.
+        prefix: What every text begins with; no NUL character.
+
+    Returns:
+        n values of type `string` (`large_string` for large types). Nulls stay null. A chunked array keeps its
+        chunks.
+
+    Raises:
+        KeyRingError: The key or the number of associated data is not allowed.
+        TransformError: The column is neither strings nor bytes, the prefix holds a NUL character or the
+            result exceeds 2 GiB.
+    """
+    siv, head = _Siv(key, associated_data), text.head_of(prefix)
+    return by_chunk(values, string_like, lambda chunk: _encrypt_to_text(chunk, siv, head))
+
+
 def _encrypt(values: pa.Array, siv: _Siv) -> pa.Array:
     source = column_of(values)
     target = _resized(source, BLOCK)
     others: list[int] = []
+    for rows, length, vectors, planes in _encrypted(source, siv, others):
+        _store(target.strip(rows, length + BLOCK), vectors, planes, length)
+    plain, room = source.data.data, target.data.data
+    for (begin, end), (to, until) in zip(source.spans(others), target.spans(others), strict=True):
+        room[to:until] = siv.encrypt_one(plain[begin:end])
+    return target.to_arrow()
+
+
+def _encrypt_to_text(values: pa.Array, siv: _Siv, head: bytes) -> pa.Array:
+    source = column_of(values)
+    lines = text.Lines.of(source.lengths() + BLOCK, source, head)
+    others: list[int] = []
+    for rows, length, vectors, planes in _encrypted(source, siv, others):
+        room = text.empty_rows(len(vectors), length + BLOCK)
+        _store(room, vectors, planes, length)
+        lines.write(rows, length + BLOCK, room)
+    plain = source.data.data
+    for row, (begin, end) in zip(others, source.spans(others), strict=True):
+        lines.write_one(row, siv.encrypt_one(plain[begin:end]))
+    return lines.target.to_arrow()
+
+
+def _encrypted(
+    source: Column, siv: _Siv, others: list[int]
+) -> Iterator[tuple[Index | slice, int, Words, Words]]:
+    """Encrypt group by group.
+
+    Args:
+        source: The texts.
+        siv: The keys.
+        others: The numbers of rows that are better encrypted one by one are put here.
+
+    Yields:
+        Row numbers, the length of the texts, their vectors of shape (n, 2) and their ciphertexts as planes.
+    """
     for rows, length in source.groups(others):
         planes = planes_of(source.strip(rows, length), 0, length)
         vectors = siv.vector(planes.copy(), length)
-        strip = target.strip(rows, length + BLOCK)
-        strip.write(0, vectors.view(np.uint8), 0, BLOCK)
         np.bitwise_xor(planes, siv.key_stream(vectors, len(planes)), out=planes)
-        _store(strip, BLOCK, planes, length)
-    text, room = source.data.data, target.data.data
-    for (begin, end), (to, until) in zip(source.spans(others), target.spans(others), strict=True):
-        room[to:until] = siv.encrypt_one(text[begin:end])
-    return target.to_arrow()
+        yield rows, length, vectors, planes
 
 
 def decrypt(
@@ -159,7 +222,7 @@ def _decrypt(values: pa.Array, siv: _Siv) -> pa.Array:
         planes = planes_of(strip, BLOCK, length)
         np.bitwise_xor(planes, siv.key_stream(vectors, len(planes)), out=planes)
         _clear_tail(planes, length)
-        _store(target.strip(rows, length), 0, planes, length)
+        _store_planes(target.strip(rows, length), 0, planes, length)
         bad += int(np.count_nonzero((siv.vector(planes, length) != vectors).any(axis=1)))
     bad += _decrypt_each(source, target, others, siv)
     if bad:
@@ -176,11 +239,11 @@ def _decrypt_each(source: Column, target: Column, rows: list[int], siv: _Siv) ->
     bad = 0
     values, room = source.data.data, target.data.data
     for (begin, end), (to, until) in zip(source.spans(rows), target.spans(rows), strict=True):
-        text = siv.decrypt_one(values[begin:end])
-        if text is None:
+        plain = siv.decrypt_one(values[begin:end])
+        if plain is None:
             bad += 1
         else:
-            room[to:until] = text
+            room[to:until] = plain
     return bad
 
 
@@ -192,7 +255,13 @@ def _resized(source: Column, by: int) -> Column:
     return allocate(lengths, source.valid, binary_like(source.type))
 
 
-def _store(strip: Strip, column: int, planes: Words, length: int) -> None:
+def _store(strip: Strip, vectors: Words, planes: Words, length: int) -> None:
+    """Write vectors, and behind them ciphertexts of `length` bytes."""
+    strip.write(0, vectors.view(np.uint8), 0, BLOCK)
+    _store_planes(strip, BLOCK, planes, length)
+
+
+def _store_planes(strip: Strip, column: int, planes: Words, length: int) -> None:
     """Write texts of `length` bytes to byte `column` of every row."""
     for j, plane in enumerate(planes):
         at = j * BLOCK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from airflow_veil.privacy.crypto.blocks import Bytes
 from airflow_veil.privacy.crypto.columns import (
+    Column,
+    Index,
     Strip,
     allocate,
     binary_like,
@@ -56,11 +59,16 @@ def encode(values: pa.Array | pa.ChunkedArray, *, prefix: str) -> pa.Array | pa.
         TransformError: The column is neither strings nor bytes, the prefix holds a NUL character or the
             result exceeds 2 GiB.
     """
-    head = _head(prefix)
+    head = head_of(prefix)
     return by_chunk(values, string_like, lambda chunk: _encode(chunk, head))
 
 
-def _head(prefix: str) -> bytes:
+def head_of(prefix: str) -> bytes:
+    """The bytes of a prefix.
+
+    Raises:
+        TransformError: It holds a NUL character.
+    """
     # numpy compares byte strings without their trailing NULs.
     if "\0" in prefix:
         raise TransformError("a prefix with a NUL character")
@@ -69,25 +77,59 @@ def _head(prefix: str) -> bytes:
 
 def _encode(values: pa.Array, head: bytes) -> pa.Array:
     source = column_of(values)
-    lengths = (source.lengths() * 4 + 2) // 3 + len(head)
-    if source.valid is not None:
-        lengths[~source.valid] = 0
-    target = allocate(lengths, source.valid, string_like(source.type))
+    lines = Lines.of(source.lengths(), source, head)
     for rows, length in source.groups():
+        strip = source.strip(rows, length)
+        room = empty_rows(strip.count, length)
+        strip.read_into(0, room.data[: room.count * room.stride].reshape(room.count, -1), 0, length)
+        lines.write(rows, length, room)
+    return lines.target.to_arrow()
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A column of texts that is written group by group, by whoever has the bytes of the rows.
+
+    Attributes:
+        target: The texts.
+        head: What every text begins with.
+    """
+
+    target: Column
+    head: bytes
+
+    @classmethod
+    def of(cls, lengths: Index, source: Column, head: bytes) -> Lines:
+        """Room for the texts of as many bytes as `lengths` says for each row of `source`."""
+        sizes = (lengths * 4 + 2) // 3 + len(head)
+        if source.valid is not None:
+            sizes[~source.valid] = 0
+        return cls(allocate(sizes, source.valid, string_like(source.type)), head)
+
+    def write(self, rows: Index | slice, length: int, values: Strip) -> None:
+        """The texts of a group of rows, whose `length` bytes were put into `empty_rows`."""
         size = (length * 4 + 2) // 3
-        strip = target.strip(rows, len(head) + size)
-        strip.fill(0, head)
-        strip.write(len(head), _characters(source.strip(rows, length), length), 0, size)
-    return target.to_arrow()
+        strip = self.target.strip(rows, len(self.head) + size)
+        strip.fill(0, self.head)
+        strip.write(len(self.head), _characters(values), 0, size)
+
+    def write_one(self, row: int, value: bytes) -> None:
+        """The text of one row."""
+        line = self.head + base64.urlsafe_b64encode(value).rstrip(b"=")
+        begin = int(self.target.offsets[row])
+        self.target.data[begin : begin + len(line)] = np.frombuffer(line, np.uint8)
 
 
-def _characters(strip: Strip, length: int) -> Bytes:
-    """The base64url characters of n rows, filled up: shape (n, multiple of 8)."""
-    units = -(-length // _SIX)
+def empty_rows(count: int, length: int) -> Strip:
+    """Zero-filled rows for `length` bytes and up to a unit more, as `Lines.write` takes them."""
+    stride = -(-length // _SIX) * _SIX
     # Two bytes more, as the last unit is read as eight bytes like the others.
-    room = np.zeros(strip.count * units * _SIX + 2, np.uint8)
-    strip.read_into(0, room[:-2].reshape(strip.count, -1), 0, length)
-    sixes = np.ndarray((strip.count * units,), ">u8", room, 0, (_SIX,)).astype("<u8")
+    return Strip(np.zeros(count * stride + 2, np.uint8), count, None, 0, stride)
+
+
+def _characters(rows: Strip) -> Bytes:
+    """The base64url characters of `empty_rows` that were filled: shape (n, multiple of 8)."""
+    sixes = np.ndarray((rows.count * rows.stride // _SIX,), ">u8", rows.data, 0, (_SIX,)).astype("<u8")
     sixes >>= np.uint64(16)
     # Spread 48 bits to two lanes of 24, then to four of 12, the first in the lowest place.
     halves = ((sixes >> np.uint64(24)) | (sixes << np.uint64(32))).view("<u4")
@@ -96,7 +138,7 @@ def _characters(strip: Strip, length: int) -> Bytes:
     quarters &= np.uint16(0xFFF)
     # Clipping skips numpy's bounds check; the indexes have 12 bits.
     pairs = np.take(_pairs(), quarters.astype(np.intp), mode="clip")
-    return pairs.view(np.uint8).reshape(strip.count, -1)
+    return pairs.view(np.uint8).reshape(rows.count, -1)
 
 
 def decode(values: pa.Array | pa.ChunkedArray, *, prefix: str) -> pa.Array | pa.ChunkedArray:
@@ -115,7 +157,7 @@ def decode(values: pa.Array | pa.ChunkedArray, *, prefix: str) -> pa.Array | pa.
             impossible length, unused bits that are set. The message has their count.
         TransformError: The column is neither strings nor bytes, or the prefix holds a NUL character.
     """
-    head = _head(prefix)
+    head = head_of(prefix)
     return by_chunk(values, binary_like, lambda chunk: _decode(chunk, head))
 
 

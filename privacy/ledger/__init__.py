@@ -1,1 +1,1 @@
-"""The database of record: releases and evidence."""
+"""The database of record: releases, privacy budgets and evidence."""

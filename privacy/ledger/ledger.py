@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.ledger import evidence, releases
+from airflow_veil.privacy.ledger.budgets import Budgets
 from airflow_veil.privacy.ledger.database import connect, name_of, reading, writing
 from airflow_veil.privacy.ledger.evidence import Entry, Head
 from airflow_veil.privacy.ledger.fault import permanent
@@ -21,7 +22,7 @@ _PAGE = 5_000
 
 
 class Ledger:
-    """Releases and evidence, in SQLite or PostgreSQL; use `Ledger.open`.
+    """Releases, privacy budgets and evidence, in SQLite or PostgreSQL; use `Ledger.open`.
 
     Each method is one transaction: done with its evidence, or not done. Methods that change something may be
     called again, by a retry or by two processes at once, with the same result. All raise `LedgerError` where
@@ -57,6 +58,11 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({name_of(self._engine)})"
+
+    @property
+    def budgets(self) -> Budgets:
+        """The privacy budgets: how much may be learned of people over all releases."""
+        return Budgets(self._engine)
 
     def begin_release(self, record: ReleaseRecord, *, actor: str) -> ReleaseRecord:
         """Begin the release of a run; one exists for each policy, data set and run key.

@@ -1,7 +1,7 @@
 """The tables of the ledger, the same on SQLite and PostgreSQL; `migrations/` makes them.
 
-What the tables themselves cannot say, that evidence is neither changed nor deleted, triggers do: see the
-migrations.
+What the tables themselves cannot say, that evidence, measurements and answers are neither changed nor deleted and
+that a charge only moves on, triggers do: see the migrations.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
     Index,
+    Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -118,4 +121,95 @@ releases = Table(
         sqlite_where=Column("state", String) == "current",
         postgresql_where=Column("state", String) == "current",
     ),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("unit", String(512), nullable=False),
+    Column("kind", String(16), nullable=False),
+    # Decimal texts: what a policy declares is compared with them, so they are exact.
+    Column("epsilon", String(64)),
+    Column("rho", String(64)),
+    Column("delta", String(64)),
+    Column("period", String(32)),
+    Column("period_anchor", Date),
+    Column("renewal", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint(
+        "(kind = 'pure' AND epsilon IS NOT NULL AND rho IS NULL AND delta IS NULL)"
+        " OR (kind = 'approx' AND epsilon IS NOT NULL AND rho IS NULL AND delta IS NOT NULL)"
+        " OR (kind = 'zcdp' AND epsilon IS NULL AND rho IS NOT NULL)",
+        name="kind",
+    ),
+    CheckConstraint(
+        "(period IS NULL AND period_anchor IS NULL AND renewal IS NULL)"
+        " OR (period IS NOT NULL AND period_anchor IS NOT NULL AND renewal IS NOT NULL)",
+        name="period",
+    ),
+)
+
+budget_charges = Table(
+    "budget_charges",
+    metadata,
+    Column("charge_id", String(64), primary_key=True),
+    Column("budget", String(128), ForeignKey("budgets.name"), nullable=False),
+    Column("period_key", String(16), nullable=False),
+    Column("answer_id", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    # Whole units: see `privacy.dp.loss`.
+    Column("epsilon", BigInteger),
+    Column("rho", BigInteger, nullable=False),
+    Column("delta", BigInteger, nullable=False),
+    Column("policy", String(128), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    Column("query", String(128), nullable=False),
+    Column("interval_key", String(512), nullable=False),
+    Column("reason", Text),
+    Column("claim", String(64), nullable=False),
+    Column("lease_until", UtcDateTime, nullable=False),
+    Column("actor", String(512), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("state IN ('reserved', 'drawing', 'stored', 'void')", name="state"),
+    CheckConstraint("(epsilon IS NULL OR epsilon >= 0) AND rho >= 0 AND delta >= 0", name="loss"),
+    Index("ix_budget_charges_period", "budget", "period_key"),
+    Index("ix_budget_charges_answer", "answer_id"),
+)
+
+budget_events = Table(
+    "budget_events",
+    metadata,
+    Column("charge_id", String(64), ForeignKey("budget_charges.charge_id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("statistic", String(512), nullable=False),
+    Column("mechanism", String(128), nullable=False),
+    Column("noise", String(64), nullable=False),
+    Column("sensitivity", String(128), nullable=False),
+    Column("scale", String(128), nullable=False),
+    Column("epsilon", BigInteger),
+    Column("rho", BigInteger, nullable=False),
+    Column("delta", BigInteger, nullable=False),
+    Column("unit", String(512), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    Column("window_start", UtcDateTime),
+    Column("window_end", UtcDateTime),
+    Column("library", String(128), nullable=False),
+    Column("drawn_at", UtcDateTime, nullable=False),
+    CheckConstraint("(epsilon IS NULL OR epsilon >= 0) AND rho >= 0 AND delta >= 0", name="loss"),
+)
+
+dp_answers = Table(
+    "dp_answers",
+    metadata,
+    Column("answer_id", String(64), primary_key=True),
+    Column("charge_id", String(64), ForeignKey("budget_charges.charge_id"), nullable=False),
+    Column("query_digest", String(128), nullable=False),
+    Column("data_version", String(128), nullable=False),
+    Column("interval_key", String(512), nullable=False),
+    Column("again", String(128), nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("answer_digest", String(64), nullable=False),
+    Column("stored_at", UtcDateTime, nullable=False),
+    UniqueConstraint("charge_id"),
 )

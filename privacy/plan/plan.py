@@ -171,13 +171,29 @@ class Plan:
             "row_key_version": self.row_key_version,
             "columns": [_column_dict(column) for column in self.columns],
             "unnamed": list(self.unnamed),
+            "files": self._file_digests(),
         }
+
+    def _file_digests(self) -> dict[str, str | None]:
+        """SHA-256 of the files that treatments are made by: other content is another plan.
+
+        None for one that cannot be read, which is told when the treatment is prepared.
+        """
+        names = dict.fromkeys(name for column in self.columns for name in column.transform.files())
+        return {name: _digest_of(self.root / name) for name in names}
 
     @property
     def digest(self) -> str:
         """SHA-256 over the plan's canonical JSON, in hex."""
         canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _digest_of(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _column_dict(column: PlannedColumn) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.ledger.canonical import canonical_json
 from airflow_veil.privacy.ledger.record import ReleaseRecord
+from airflow_veil.privacy.period import after
 from airflow_veil.privacy.plan.plan import Plan
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.release.interval import Interval
-from airflow_veil.privacy.release.period import after
 from airflow_veil.privacy.storage.base import DatasetIdentity, Source, Written
 
 if TYPE_CHECKING:

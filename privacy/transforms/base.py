@@ -142,6 +142,10 @@ class Transform(Described):
         """Other raw columns the kernel reads, by name; `subject` is the data set's subject column."""
         return ()
 
+    def files(self) -> tuple[str, ...]:
+        """Files that the treatment is made by, besides the policy; relative names start at the policy's folder."""
+        return ()
+
     def key_domain(self, *, column: str, subject: str) -> str | None:
         """The key domain, given the qualified names `data_set.column` of the column and of its subject's root.
 

@@ -196,6 +196,9 @@ class Generalize(Transform):
     def takes(self) -> frozenset[Family]:
         return self.form.takes
 
+    def files(self) -> tuple[str, ...]:
+        return () if self.hierarchy is None else (self.hierarchy.file,)
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return self.form.output_type(plain_type(source))
 

@@ -95,18 +95,20 @@ class Token(Transform):
         return lambda column, _inputs: once_per_distinct(column, kernel_of_values)
 
     def _reversible(self, binding: Binding) -> Callable[[pa.StringArray], pa.StringArray]:
-        from airflow_veil.privacy.crypto import siv, text
+        from airflow_veil.privacy.crypto import siv
         from airflow_veil.privacy.transforms.padding import pad
 
         key, version = subkey(binding, _SIV_PURPOSE, length=_SIV_KEY), version_of(binding)
         associated = _associated(self.domain, version)
         if self.pad_to is None:
-            return lambda values: text.encode(
-                siv.encrypt(values, key=key, associated_data=associated), prefix=f"{_REVERSIBLE}{version}_"
+            return lambda values: siv.encrypt_to_text(
+                values, key=key, associated_data=associated, prefix=f"{_REVERSIBLE}{version}_"
             )
         size = self.pad_to
-        return lambda values: text.encode(
-            siv.encrypt(pad(values, size), key=key, associated_data=(*associated, _PADDED.encode())),
+        return lambda values: siv.encrypt_to_text(
+            pad(values, size),
+            key=key,
+            associated_data=(*associated, _PADDED.encode()),
             prefix=f"{_PADDED}{version}_",
         )
 

@@ -21,6 +21,7 @@ VEIL = (sys.executable, "-m", "airflow_veil.cli.main")
 COMMANDS = (
     "check", "plan", "diff", "run", "detokenize", "schema",
     "keys init", "keys list", "keys rotate", "keys destroy",
+    "budget list", "budget show", "budget change", "budget transfer", "budget events", "budget reaccount",
     "releases list", "releases rollback", "lineage prove", "demo data", "demo run",
 )  # fmt: skip
 ESCAPE = "\x1b"

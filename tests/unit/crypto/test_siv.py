@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_veil.privacy.crypto import siv
+from airflow_veil.privacy.crypto import siv, text
 from airflow_veil.privacy.errors import KeyRingError, TamperedError, TransformError
 
 KEY = bytes(range(32))
@@ -156,3 +156,26 @@ def test_many_rows_cross_groups_and_windows() -> None:
         if values[i]:
             assert out[i].as_py() == reference.encrypt(values[i], [b"domain"])
     assert siv.decrypt(out, key=KEY, associated_data=[b"domain"]).equals(pa.array(values, pa.binary()))
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()], ids=str)
+def test_text_equals_the_encoded_ciphertext(only_groups, kind: pa.DataType) -> None:
+    """In groups and one by one, whatever the length, over slices, nulls and chunks."""
+    values = [None if row % 7 == 3 else "ä" * (row * 11 % 40) + str(row) for row in range(300)]
+    whole = pa.array([*values, "long" * 400, ""], pa.string()).cast(kind)
+    options = {"key": bytes(range(64)), "associated_data": (b"a", b"1")}
+    for column in (whole, whole[5:44], whole[:0], pa.chunked_array([whole[:9], whole[9:]])):
+        expected = text.encode(siv.encrypt(column, **options), prefix="t1_")
+        out = siv.encrypt_to_text(column, **options, prefix="t1_")
+        assert out.equals(expected)
+        out.validate(full=True)
+        with only_groups():
+            assert siv.encrypt_to_text(column, **options, prefix="t1_").equals(expected)
+
+
+def test_text_refuses_what_encode_refuses() -> None:
+    options = {"key": bytes(range(64)), "associated_data": ()}
+    with pytest.raises(TransformError, match="NUL"):
+        siv.encrypt_to_text(pa.array(["a"]), **options, prefix="t\0")
+    with pytest.raises(TransformError, match="double"):
+        siv.encrypt_to_text(pa.array([1.0]), **options, prefix="t")

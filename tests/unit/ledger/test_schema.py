@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
+from tests.unit.ledger.budgeting import account, answered
+from tests.unit.ledger.worker import publish
 
 from airflow_veil.privacy.errors import LedgerError
 from airflow_veil.privacy.ledger import migrations, schema
@@ -48,6 +52,14 @@ def engine(url: str) -> Engine:
     return connect(url)
 
 
+@contextmanager
+def older_code(version: str) -> Iterator[None]:
+    """The code of an older airflow-veil, as far as it makes tables."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(schema, "VERSION", version)
+        yield
+
+
 class TestMigrations:
     """The migrations make the tables that the code uses."""
 
@@ -66,12 +78,12 @@ class TestMigrations:
         with reading(engine) as connection:
             migrated = checks(connection), uniques(connection)
         with writing(engine) as connection:
-            for name in ("releases", "evidence"):
-                connection.execute(text(f"DROP TABLE {name}"))
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(text(f"DROP TABLE {table.name}"))
             metadata.create_all(connection)
         with reading(engine) as connection:
             assert migrated == (checks(connection), uniques(connection))
-        assert len(migrated[0]) == 3
+        assert len(migrated[0]) == 8
         assert ("ix_releases_one_current", ("policy", "dataset", "destination"), True) in {
             index[:3] for index in migrated[1]
         }
@@ -103,6 +115,20 @@ class TestUpgrade:
         with Ledger.open(url) as ledger:
             assert len(ledger.evidence()) == 1
 
+    def test_keeps_what_an_older_ledger_holds(self, url: str, engine: Engine) -> None:
+        """A ledger from before there were budgets gets them, and its releases and evidence stay as they were."""
+        with older_code("0001"):
+            schema.upgrade(engine)
+        with Ledger(engine) as old:
+            publish(old, "worker", "night")
+            kept = old.list(), old.evidence(), old.verify_chain()
+
+        with Ledger.open(url) as ledger:
+            assert (ledger.list(), ledger.evidence(), ledger.verify_chain()) == kept
+            assert ledger.budgets.accounts() == ()
+            ledger.budgets.open(account(), actor="test")
+            assert answered(ledger.budgets).answer == b"answer"
+
     def test_is_all_or_nothing(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         """A migration that fails half-way leaves no table behind."""
         migrate = schema._migrate
@@ -124,7 +150,9 @@ class TestUpgrade:
         with writing(engine) as connection:
             connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
 
-        with pytest.raises(LedgerError, match=r"version 9999.*knows 0001.*Fix: upgrade") as caught:
+        with pytest.raises(
+            LedgerError, match=rf"version 9999.*knows {schema.VERSION}.*Fix: upgrade"
+        ) as caught:
             Ledger.open(url)
         assert not caught.value.retryable
 

@@ -170,6 +170,18 @@ class TestDigest:
         """Where a policy lies does not change what it means."""
         assert replace(_plan(), root=Path("/elsewhere")).digest == _plan().digest
 
+    def test_depends_on_what_hierarchies_say(self, tmp_path: Path) -> None:
+        """Another content of a file is another release, though the policy is the same; elsewhere it is not."""
+        columns = (_column("town", Generalize(hierarchy={"file": "towns.csv", "level": 1}), pa.string()),)
+        here, there = (replace(_plan(), columns=columns, root=tmp_path / name) for name in ("here", "there"))
+        digests = []
+        for plan, text in ((here, "Graz;Styria"), (there, "Graz;Styria"), (here, "Graz;South")):
+            plan.root.mkdir(exist_ok=True)
+            (plan.root / "towns.csv").write_text(text)
+            digests.append(plan.digest)
+
+        assert digests[0] == digests[1] != digests[2]
+
     @pytest.mark.parametrize("change", _CHANGES.values(), ids=_CHANGES)
     def test_any_change_of_meaning_changes_it(self, change: Any) -> None:
         """A plan that would release something else has another digest."""

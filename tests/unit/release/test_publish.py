@@ -11,9 +11,9 @@ from tests.unit.release.conftest import ACTOR, POLICY, Shop, night, people
 
 from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.ledger.record import ReleaseState
+from airflow_veil.privacy.period import after
 from airflow_veil.privacy.release import service
 from airflow_veil.privacy.release.done import Done
-from airflow_veil.privacy.release.period import after
 
 NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}
 

@@ -213,6 +213,13 @@ class TestName:
         """A word of one letter keeps none."""
         assert masked(value, style="name", **parameters) == result
 
+    def test_names_that_repeat_are_masked_alike(self) -> None:
+        """A column of repeats is treated once a value, and comes out as it would row by row."""
+        values = ["Ada Bergström", None, "Bo", "", "Ada Bergström"] * 2000
+        out = treated(Mask(style="name"), values, pa.large_string())
+        assert out.type == pa.large_string()
+        assert out.to_pylist() == ["A** B********", None, "B*", "", "A** B********"] * 2000
+
 
 class TestParameters:
     @pytest.mark.parametrize("character", ["=", "+", "-", "@", "\t", "\r", " ", "\u200b", "ab", ""], ids=repr)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_veil.privacy.release.period import after
+from airflow_veil.privacy.period import after, around
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+PERIODS = ["P1D", "P30D", "P1M", "P3M", "P1Y", "P1M3D", "P2W"]
 
 
 def _at(text: str) -> datetime:
@@ -56,3 +57,43 @@ class TestAfter:
         assert later.timetz() == moment.timetz()
         assert later.day <= moment.day
         assert later.day == moment.day or (later + timedelta(days=1)).day == 1
+
+
+class TestAround:
+    """`around`."""
+
+    @pytest.mark.parametrize(
+        ("moment", "start", "end"),
+        [
+            ("2026-01-31", "2026-01-31", "2026-02-28"),
+            ("2026-02-27", "2026-01-31", "2026-02-28"),
+            ("2026-02-28", "2026-02-28", "2026-03-31"),
+            ("2026-03-30", "2026-02-28", "2026-03-31"),
+            ("2026-03-31", "2026-03-31", "2026-04-30"),
+            ("2028-02-29", "2028-02-29", "2028-03-31"),
+            ("2036-12-31", "2036-12-31", "2037-01-31"),
+        ],
+    )
+    def test_months_from_a_31st_end_with_the_month(self, moment: str, start: str, end: str) -> None:
+        """Starts are counted from the first: February's end does not make the 28th of all months after."""
+        assert around(_at(moment), _at("2026-01-31"), "P1M") == (_at(start), _at(end))
+
+    @given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=20_000)), st.sampled_from(PERIODS))
+    def test_periods_leave_no_gap(self, first: datetime, later: timedelta, period: str) -> None:
+        """A moment is in one period, and the next one starts where it ends."""
+        start, end = around(first + later, first, period)
+
+        assert start <= first + later < end
+        assert around(end, first, period)[0] == end
+        assert around(start, first, period) == (start, end)
+
+    @pytest.mark.parametrize("period", ["P0D", "P0M", "P", "monthly", "P9999Y"])
+    def test_refuses_what_no_moment_is_in(self, period: str) -> None:
+        """A period of no length would never end, and one past the calendar has no end."""
+        with pytest.raises(ValueError):
+            around(_at("2026-01-31"), _at("2026-01-01"), period)
+
+    def test_refuses_a_moment_before_the_first(self) -> None:
+        """There is no period yet."""
+        with pytest.raises(ValueError, match="has not started"):
+            around(_at("2025-12-31"), _at("2026-01-01"), "P1M")
