@@ -30,7 +30,7 @@ def check(
 
     Unknown words, wrong types, two treatments for one column, a treatment that cannot take the column's type,
     a key domain joined in two ways, identifiers that would leave in clear, tokens that frequencies would give
-    away, data sets that do not say whose their rows are.
+    away, data sets that do not say whose their rows are, queries whose budget, keys or bounds do not fit.
 
     [bold]Examples[/bold]
 

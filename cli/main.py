@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from airflow_veil.cli import budget, check, demo, detokenize, diff, keys, lineage, plan, releases, run, schema
+from airflow_veil.cli import (
+    budget,
+    check,
+    demo,
+    detokenize,
+    diff,
+    dp,
+    keys,
+    lineage,
+    plan,
+    releases,
+    run,
+    schema,
+)
 from airflow_veil.cli.errors import MEANINGS, VeilGroup
 from airflow_veil.cli.helptext import reflow
 
@@ -37,6 +50,7 @@ for _command in (check.check, plan.plan, diff.diff, run.run, detokenize.detokeni
 for _name, _group in {
     "keys": keys.app,
     "releases": releases.app,
+    "dp": dp.app,
     "budget": budget.app,
     "lineage": lineage.app,
     "demo": demo.app,

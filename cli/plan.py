@@ -38,12 +38,25 @@ def plan(
     from airflow_veil.cli.workspace import datasets_of, workspace
 
     opened = workspace(policy)
-    plans = [_bound(opened, name) for name in datasets_of(opened.loaded, dataset)]
+    plans = [
+        _bound(opened, name)
+        for name in datasets_of(opened.loaded, dataset)
+        if dataset or _leaves(opened, name)
+    ]
     if json:
         console.as_json([{**plan.as_dict(), "digest": plan.digest} for plan in plans])
         return
     for item in plans:
         _show(item)
+
+
+def _leaves(opened: Workspace, dataset: str) -> bool:
+    """Whether rows of a data set are released; one that queries alone ask has no plan."""
+    policy = opened.loaded.policy
+    only_asked = policy.differential_privacy is not None and not policy.datasets[dataset].releases_rows
+    if only_asked:
+        console.note(f"note: no row of {dataset} is released; `veil dp plan` shows what is asked of it")
+    return not only_asked
 
 
 def _bound(opened: Workspace, dataset: str) -> Plan:

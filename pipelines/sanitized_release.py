@@ -37,6 +37,8 @@ def sanitized_release_dag(
 ) -> DAG:
     """Make the DAG of a policy: for each data set a group of tasks, all groups in parallel.
 
+    A data set whose columns are all dropped releases nothing, and has no group: queries may ask it.
+
     Args:
         policy: Path of the policy file.
         dag_id: The DAG's id; `veil_<policy name>` if None.
@@ -50,9 +52,16 @@ def sanitized_release_dag(
 
     Raises:
         PolicyError: The policy does not check; Airflow shows it as an import error of the DAG file.
-        ReleaseError: The policy names no destination.
+        ReleaseError: The policy names no destination, or releases no column.
     """
     loaded = checked(policy)
+    released = released_datasets(loaded)
+    if not released:
+        raise ReleaseError(
+            "the policy releases no column of any data set",
+            where=str(policy),
+            fix="treat one otherwise than by `drop`; queries are answered by `dp_release_dag`",
+        )
     arguments = {
         "dag_id": dag_id or f"veil_{loaded.policy.name}",
         "schedule": loaded.policy.release.schedule if loaded.policy.release else None,
@@ -65,7 +74,7 @@ def sanitized_release_dag(
         **dag_arguments,
     }
     with DAG(**arguments) as dag:  # noqa: AIR002 - the schedule is among the arguments
-        for dataset in loaded.policy.datasets:
+        for dataset in released:
             sanitized_release_group(
                 policy,
                 dataset,
@@ -122,6 +131,16 @@ def sanitized_release_group(
         # A teardown of its own: as one of `staged[0]` it would not run where that task itself fails or is killed.
         chain(*staged, validate, publish, scrub.as_teardown())
     return group
+
+
+def released_datasets(policy: LoadedPolicy | str | Path) -> tuple[str, ...]:
+    """The data sets of which rows are released: all but those whose columns are all dropped.
+
+    Raises:
+        PolicyError: The policy does not check.
+    """
+    loaded = policy if isinstance(policy, LoadedPolicy) else checked(policy)
+    return tuple(name for name, data in loaded.policy.datasets.items() if data.releases_rows)
 
 
 def release_asset(

@@ -37,7 +37,7 @@ from airflow_veil.privacy.policy.models import Policy
 
 _LEVELS = 1_000_000
 """How finely the range of a value is divided where the policy does not say."""
-_MOST_STEPS = 1 << 31
+MOST_STEPS = 1 << 31
 """Steps of one row: sums of two thousand million such rows still fit 64 bits."""
 
 
@@ -252,7 +252,7 @@ def _axis(name: str, keys: words.ValueKeys | words.CalendarKeys | words.UnknownK
         return Axis(
             name=name,
             column=name,
-            labels=keys.values or _from_file(folder, keys.file or ""),
+            labels=keys.values or tuple(dict.fromkeys(labels_in(folder, keys.file or ""))),
             source=keys.source,
         )
     if isinstance(keys, words.CalendarKeys):
@@ -261,8 +261,12 @@ def _axis(name: str, keys: words.ValueKeys | words.CalendarKeys | words.UnknownK
     return Axis(name=name, column=keys.column or name)
 
 
-def _from_file(folder: Path, name: str) -> tuple[str, ...]:
-    """The values of a file of keys: one column under a header."""
+def labels_in(folder: Path, name: str) -> tuple[str, ...]:
+    """The values of a file of keys, as they stand there: one column under a header.
+
+    Raises:
+        SchemaError: It cannot be read, or holds none.
+    """
     try:
         with (folder / name).open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]
@@ -272,7 +276,7 @@ def _from_file(folder: Path, name: str) -> tuple[str, ...]:
             where=name,
             expected="a CSV file in UTF-8 beside the policy, one column under a header",
         ) from None
-    labels = tuple(dict.fromkeys(row[0] for row in rows if row))
+    labels = tuple(row[0] for row in rows if row)
     if not labels:
         raise SchemaError("the file of keys holds none", where=name, expected="a header, and a value a line")
     return labels
@@ -280,7 +284,7 @@ def _from_file(folder: Path, name: str) -> tuple[str, ...]:
 
 def _calendar(to: str, first: str, last: str) -> list[str]:
     """All years, months or days between two of them, in ISO 8601."""
-    begin, end = (_first_day(to, text) for text in (first, last))
+    begin, end = (first_day(to, text) for text in (first, last))
     if to == "year":
         return [f"{year:04d}" for year in range(begin.year, end.year + 1)]
     if to == "month":
@@ -289,7 +293,12 @@ def _calendar(to: str, first: str, last: str) -> list[str]:
     return [date.fromordinal(day).isoformat() for day in range(begin.toordinal(), end.toordinal() + 1)]
 
 
-def _first_day(to: str, text: str) -> date:
+def first_day(to: str, text: str) -> date:
+    """The first day of a year, a month or a day, from its text.
+
+    Raises:
+        SchemaError: It is not as fine as `to`, or no day of the calendar.
+    """
     parts = [int(part) for part in text.split("-")]
     if len(parts) != ("year", "month", "day").index(to) + 1:
         raise SchemaError(

@@ -73,6 +73,15 @@ def reserve(
     return _charge(connection, payer, period, claim, now)
 
 
+def _void_abandoned(connection: Connection, payer: Account, period: Period, now: datetime) -> None:
+    """Give back what is set aside for answers that nobody is at any more: nothing was drawn, and now nothing can be."""
+    row = budget_charges.c
+    wanted = (row.budget == payer.name, row.period_key == period.key, row.state == ChargeState.RESERVED.value)
+    for charge in _select(connection, *wanted):
+        if charge.lease_until <= now:
+            _void_anothers(connection, charge, "nobody is at it any more, and nothing was drawn")
+
+
 def _check_free(request: Request, under_way: Sequence[Charge], now: datetime) -> None:
     """Whoever is making the answer must have stopped: a drawing one may have crashed, or be late."""
     if any(charge.lease_until > now for charge in under_way):
@@ -94,6 +103,9 @@ def _charge(connection: Connection, payer: Account, period: Period, claim: Claim
     """Charge the account anew, if what is left allows it."""
     request = claim.request
     by_period = spent_by_period(connection, payer.name)
+    if not fits(payer.limits, by_period.get(period.key, Loss()) + request.loss):
+        _void_abandoned(connection, payer, period, now)
+        by_period = spent_by_period(connection, payer.name)
     _check_pays(payer, period, by_period.get(period.key, Loss()), request)
     if by_period and period.start and period.key not in by_period:
         renewed = {"period": period.key, "renewal": payer.renewal}

@@ -22,6 +22,10 @@ class Mismatch:
     message: str
 
 
+NOTHING_LEAVES = Mismatch(None, "every column is dropped, so there is nothing to release")
+"""What keeps a data set from being released, though not from being asked."""
+
+
 def bind(
     loaded: LoadedPolicy,
     dataset: str,
@@ -49,6 +53,8 @@ def bind(
     """
     data = _dataset(loaded.policy, dataset)
     problems = [*mismatches(data, schema, previous=previous), *_unnamed_reads(data)]
+    if not data.releases_rows:
+        problems.append(NOTHING_LEAVES)
     unnamed = tuple(name for name in schema.names if name not in data.columns)
     if problems:
         raise SchemaError(
@@ -140,8 +146,6 @@ def mismatches(data: Dataset, schema: pa.Schema, *, previous: dict[str, str] | N
             message = _type_problem(name, column, schema.field(name).type, (previous or {}).get(name))
             problems += [Mismatch(name, message)] if message else []
     unnamed = [name for name in schema.names if name not in data.columns]
-    if all(column.transform.word == "drop" for column in data.columns.values()):
-        problems.append(Mismatch(None, "every column is dropped, so there is nothing to release"))
     if unnamed and data.on_new_column == "fail":
         problems.append(
             Mismatch(None, f"the source has columns that the policy does not name: {', '.join(unnamed)}")

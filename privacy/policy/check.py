@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from airflow_veil.privacy.errors import SchemaError, TransformError
 from airflow_veil.privacy.lazy import pa
-from airflow_veil.privacy.plan.bind import mismatches, subject_root
+from airflow_veil.privacy.plan.bind import NOTHING_LEAVES, mismatches, subject_root
+from airflow_veil.privacy.policy import check_dp
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.models import Column, ColumnClass, Dataset
@@ -59,7 +60,7 @@ def check(loaded: LoadedPolicy, schemas: Mapping[str, pa.Schema] | None = None) 
     Returns:
         The findings in the order of the file; none if the policy is good.
     """
-    findings = list(_in_itself(loaded))
+    findings = [*_in_itself(loaded), *check_dp.files(loaded)]
     for dataset, schema in (schemas or {}).items():
         findings += _against_source(loaded, dataset, schema)
     return tuple(sorted(findings, key=lambda finding: (finding.line, finding.column)))
@@ -288,7 +289,9 @@ def _where(loaded: LoadedPolicy, place: Path, data: Dataset, where: Where) -> It
 def _against_source(loaded: LoadedPolicy, dataset: str, schema: pa.Schema) -> Iterator[Finding]:
     """What the source has today against what the policy says of it."""
     data = loaded.policy.datasets[dataset]
-    for mismatch in mismatches(data, schema):
+    # Queries ask tables of which no row is released.
+    idle = not data.releases_rows and loaded.policy.differential_privacy is None
+    for mismatch in [*mismatches(data, schema), *([NOTHING_LEAVES] if idle else [])]:
         place: Path = ("datasets", dataset, "columns")
         yield loaded.finding(
             place if mismatch.column is None else (*place, mismatch.column),
@@ -308,4 +311,5 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _types,
     _needs_subject,
     _inputs,
+    *check_dp.RULES,
 )

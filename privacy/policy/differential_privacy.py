@@ -11,8 +11,18 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.policy.names import Name, Period
@@ -37,8 +47,11 @@ def _ascending(numbers: tuple[float, ...]) -> tuple[float, ...]:
     return numbers
 
 
-Ascending = Annotated[tuple[Number, ...], AfterValidator(_ascending)]
-"""Numbers that rise."""
+Bounds = Annotated[tuple[Number, ...], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
+"""The least and the greatest."""
+
+Edges = Annotated[tuple[Number, ...], Field(min_length=2), AfterValidator(_ascending)]
+"""The edges of one bin at least."""
 
 
 class Budget(Described):
@@ -61,6 +74,8 @@ class Budget(Described):
     """The first day of the first period."""
     renew: Reason | None = None
     """Why the people may be asked anew each period: their losses of all periods add up."""
+    shares_unit: Reason | None = None
+    """Why the policy has another budget of the same unit: what is learned of its people is the sum of both."""
 
     @model_validator(mode="after")
     def _whole(self) -> Budget:
@@ -123,14 +138,22 @@ class ValueKeys(Described):
         return self
 
 
+Day = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}(-\d{2}){0,2}$"),
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+]
+"""A year, a month or a day in ISO 8601; YAML reads a bare year as a number."""
+
+
 class CalendarKeys(Described):
     """All years, months or days of a date column between two of them, both included."""
 
     to: Literal["year", "month", "day"]
     """How fine."""
-    first: Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}){0,2}$")]
+    first: Day
     """The first one, such as 2026, 2026-01 or 2026-01-31."""
-    last: Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}){0,2}$")]
+    last: Day
     """The last one."""
     column: str | None = None
     """The column, where the key bears another name."""
@@ -172,7 +195,7 @@ class Bounded(Missing):
 
     column: str
     """The column."""
-    bounds: Annotated[Ascending, Field(min_length=2, max_length=2)]
+    bounds: Bounds
     """The least and the greatest that a value counts as: others are clamped. Known beforehand, never looked up."""
     granularity: Annotated[Decimal, Field(gt=0)] | None = None
     """Values are rounded to multiples of it before anything is added; a millionth of the bounds if left out."""
@@ -195,7 +218,7 @@ class Histogram(Missing):
 
     column: str
     """The column."""
-    edges: Annotated[Ascending, Field(min_length=2)] | None = None
+    edges: Edges | None = None
     """The edges of the bins of numbers: a bin holds its left edge, the last one both. Rows beyond are left out."""
     values: Annotated[tuple[str | int | bool, ...], Field(min_length=1)] | None = None
     """The values, a bin each, where the column has few; others are left out."""
@@ -215,6 +238,16 @@ class Steps(Described):
     step: Annotated[Number, Field(gt=0)]
 
 
+Chosen = Annotated[tuple[Number, ...], Field(min_length=2, max_length=10_000), AfterValidator(_ascending)]
+"""Candidates one by one."""
+
+Candidates = Annotated[
+    Annotated[Chosen, Tag("numbers")] | Annotated[Steps, Tag("Steps")],
+    Discriminator(lambda value: "Steps" if isinstance(value, dict | Steps) else "numbers"),
+]
+"""Numbers one by one, or at equal distances; told apart first, so that a mistake is told of what was meant."""
+
+
 class Quantiles(Missing):
     """Quantiles of a column, each one of the candidates, by the exponential mechanism."""
 
@@ -224,11 +257,12 @@ class Quantiles(Missing):
         tuple[Annotated[Decimal, Field(gt=0, lt=1, max_digits=5, decimal_places=4)], ...], Field(min_length=1)
     ]
     """Which: 0.5 is the median."""
-    candidates: Annotated[Ascending, Field(min_length=2, max_length=10_000)] | Steps
+    candidates: Candidates
     """What the answer can be: numbers that rise, or `{first, last, step}`."""
 
 
 _BARE = ("count", "count_distinct")
+"""Words that need no parameters."""
 
 
 class Measure(Described):
@@ -249,10 +283,7 @@ class Measure(Described):
             value = {value: None}
         if not isinstance(value, dict) or len(value) != 1:
             raise PydanticCustomError("measure_count", "a measure is exactly one word, with its parameters")
-        return {
-            word: {} if parameters is None and word in _BARE else parameters
-            for word, parameters in value.items()
-        }
+        return {word: {} if parameters is None else parameters for word, parameters in value.items()}
 
     @property
     def word(self) -> str:
@@ -267,13 +298,48 @@ class Measure(Described):
         )
         return parameters
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler.resolve_ref_schema(super().__get_pydantic_json_schema__(core, handler))
+        # A word is written with its parameters, never as null.
+        words = {
+            word: next(option for option in schema["anyOf"] if option.get("type") != "null")
+            for word, schema in mapping["properties"].items()
+        }
+        one = {"type": "object", "properties": words, "minProperties": 1, "maxProperties": 1}
+        return {
+            "title": "Measure",
+            "description": mapping["description"],
+            "anyOf": [{"enum": list(_BARE)}, {**one, "additionalProperties": False}],
+        }
+
 
 def _keys(value: Any) -> Any:
     """A bare `unknown` is short for `{unknown: true}`."""
-    return {"unknown": True} if value == "unknown" else value
+    if value == "unknown":
+        return {"unknown": True}
+    if not isinstance(value, dict | Described):
+        raise PydanticCustomError("keys", "keys are a public list, a part of the calendar, or `unknown`")
+    return value
 
 
-Keys = Annotated[ValueKeys | CalendarKeys | UnknownKeys, BeforeValidator(_keys)]
+def _kind_of_keys(value: Any) -> str:
+    """What was meant, so that a mistake is told of it alone."""
+    if isinstance(value, Described):
+        return type(value).__name__
+    words = value if isinstance(value, dict) else {}
+    if "unknown" in words:
+        return "UnknownKeys"
+    return "CalendarKeys" if {"to", "first", "last"} & set(words) else "ValueKeys"
+
+
+Keys = Annotated[
+    Annotated[ValueKeys, Tag("ValueKeys")]
+    | Annotated[CalendarKeys, Tag("CalendarKeys")]
+    | Annotated[UnknownKeys, Tag("UnknownKeys")],
+    Discriminator(_kind_of_keys),
+    BeforeValidator(_keys),
+]
 
 
 class Query(Described):

@@ -170,6 +170,12 @@ _FIXES = {
     "enum": "write one of the words that are expected",
     "literal_error": "write what is expected",
     "subject": "write `subject: <column>`, or `subject: {none: <why the rows are nobody's>}`",
+    "budget_amount": "write `epsilon: …` or `rho: …`",
+    "budget_period": "write `per: P1Y` with `starts: '2026-01-01'` and `renew: <why the people may be asked anew>`",
+    "keys": "write `{values: […], source: …}`, `{file: …, source: …}`, `{to: month, first: …, last: …}` or `unknown`",
+    "bins": "write `edges: […]` for numbers or `values: […]` for a column with few values",
+    "ascending": "write the numbers in rising order, each once",
+    "measure_count": "write one measure, such as `count` or `sum: {column: …, bounds: […, …]}`",
     "key_source": "write `keys: {connection: <id>}` or `keys: {file: <path>}`",
 }
 """What to write instead, by the kind of error; the message itself tells the rest."""

@@ -162,6 +162,11 @@ class Dataset(Described):
     expectations: str | None = None
     """The name of a Great Expectations suite that the output must meet before it is published."""
 
+    @property
+    def releases_rows(self) -> bool:
+        """Whether a column leaves; where all are dropped, the data set is there for queries to ask."""
+        return any(column.transform.word != "drop" for column in self.columns.values())
+
 
 class FileDestination(Described):
     """A folder of releases."""

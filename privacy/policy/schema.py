@@ -18,11 +18,20 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SHORT: Final = {
     ("Dataset", "source"): "A file: the same as `{uri: …}`.",
     ("Dataset", "subject"): "The column that names the data subject: the same as `{column: …}`.",
+    ("Dataset", "where"): "An expression: the same as `{expression: …}`.",
+    ("Query", "where"): "An expression: the same as `{expression: …}`.",
     ("Release", "destination"): "A folder of releases: the same as `{uri: …}`.",
 }
 """Places where a bare text stands for the mapping with its first word."""
 
-_ONE_OF: Final = {"Subject": ("column", "none"), "KeySource": ("connection", "file")}
+_ONE_OF: Final = {
+    "Subject": ("column", "none"),
+    "KeySource": ("connection", "file"),
+    "Budget": ("epsilon", "rho"),
+    "Spend": ("epsilon", "rho"),
+    "ValueKeys": ("values", "file"),
+    "Histogram": ("edges", "values"),
+}
 """Mappings in which exactly one of two words is written."""
 
 
@@ -38,6 +47,11 @@ def json_schema() -> dict[str, Any]:
         models[model]["properties"][word] = _or_text(models[model]["properties"][word], description)
     for model, words in _ONE_OF.items():
         models[model]["oneOf"] = [{"required": [word]} for word in words]
+    for word in ("first", "last"):
+        models["CalendarKeys"]["properties"][word] = _or_year(models["CalendarKeys"]["properties"][word])
+    for name, kinds in models["Query"]["properties"]["keys"]["patternProperties"].items():
+        bare = {"const": "unknown", "description": "The same as `{unknown: true}`."}
+        models["Query"]["properties"]["keys"]["patternProperties"][name] = {"anyOf": [*kinds["oneOf"], bare]}
     models["Column"]["properties"]["type"] = _known_type(models["Column"]["properties"]["type"])
     about = {"title": "A policy of airflow-veil", "description": schema.pop("description")}
     body = {key: schema[key] for key in ("type", "properties", "required", "additionalProperties")}
@@ -50,6 +64,13 @@ def _or_text(schema: dict[str, Any], description: str) -> dict[str, Any]:
     about = {key: value for key, value in schema.items() if key in ("description", "default", "title")}
     options = schema.get("anyOf") or [{key: value for key, value in schema.items() if key not in about}]
     return {"anyOf": [*options, text], **about}
+
+
+def _or_year(schema: dict[str, Any]) -> dict[str, Any]:
+    """A day, a month or a year as text, or a year as YAML reads it."""
+    about = {key: value for key, value in schema.items() if key in ("description", "title")}
+    text = {key: value for key, value in schema.items() if key not in about}
+    return {"anyOf": [text, {"type": "integer", "minimum": 1000, "maximum": 9999}], **about}
 
 
 def _known_type(schema: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,16 @@ class ParquetSource:
         """`file` and the absolute path."""
         return DatasetIdentity("file", str(self.path.absolute()))
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, in order, for readers of their own; see `schema` for what must hold of them."""
+        return tuple(file.path for file in self._files.files)
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether some columns are not in the files, but in the names of their folders."""
+        return len(self._files.partitions) > 0
+
     def schema(self) -> pa.Schema:
         """The columns of the files, then those of the partitions; footers are read, no rows.
 

@@ -25,6 +25,8 @@ from airflow_veil.privacy.settings import Settings
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 POLICIES = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
+STATISTICS = {"retail_statistics": (30, "P30D"), "online_retail_statistics": (12, "total")}
+"""Policies that only ask queries: how often the budget pays for all of them, and in which period, as they say."""
 SUITES = {path.stem: path for path in sorted((CONFIGS / "expectations").glob("*.json"))}
 GOOD = """
 version: 1
@@ -38,6 +40,25 @@ datasets:
       id: {class: direct_identifier, treat: {token: {domain: x}}}
       a: {class: none, treat: null}
 release: {destination: out}
+"""
+ASKED = """
+differential_privacy:
+  budgets:
+    people: {unit: d.id, epsilon: 3, delta: 1e-6}
+  queries:
+    q:
+      dataset: d
+      budget: people
+      spend: {epsilon: 1, delta: 1.0e-8}
+      where: "b > 3"
+      keys:
+        a: unknown
+        year: {column: t, to: year, first: 2024, last: 2025}
+        c: {values: [x, 1, true], source: a list}
+      measures:
+        n: count
+        m: {sum: {column: b, bounds: [0, 9]}}
+        q: {quantiles: {column: b, quantiles: [0.5], candidates: {first: 0, last: 9, step: 1}}}
 """
 
 
@@ -54,9 +75,11 @@ def workspace(name: str, root: Path) -> Workspace:
 
 
 class TestPolicies:
-    def test_the_five_are_there(self) -> None:
-        """The demo, UCI Online Retail, Synthea, userdata and Chinook."""
-        assert set(POLICIES) == {"retail", "online_retail", "synthea", "userdata", "chinook"}
+    def test_the_seven_are_there(self) -> None:
+        """The demo, UCI Online Retail, Synthea, userdata and Chinook; of the first two statistics, too."""
+        rows = {"retail", "online_retail", "synthea", "userdata", "chinook"}
+
+        assert set(POLICIES) == rows | set(STATISTICS)
 
     @pytest.mark.parametrize("name", POLICIES)
     def test_checks(self, name: str) -> None:
@@ -96,6 +119,43 @@ class TestPolicies:
         assert not [uri for uri in uris if uri.startswith("/") or "://" in uri]
 
 
+class TestStatistics:
+    """The policies that ask queries, and release no row."""
+
+    @pytest.mark.parametrize("name", STATISTICS)
+    def test_no_row_is_released(self, name: str) -> None:
+        """Every column is dropped, so that there is no nightly release of rows."""
+        from airflow_veil.pipelines.sanitized_release import released_datasets
+
+        assert released_datasets(POLICIES[name]) == ()
+
+    @pytest.mark.parametrize("name", STATISTICS)
+    def test_the_budget_lasts_as_long_as_it_says(self, name: str) -> None:
+        """All queries together fit the budget as many times as the comments say, by the price that is charged."""
+        from airflow_veil.privacy.dp.loss import Loss, fits
+        from airflow_veil.privacy.dp.measurement import loss_of, measurements
+        from airflow_veil.privacy.dp.query import compile_query
+        from airflow_veil.privacy.policy.check_dp import limits_of
+
+        loaded, (times, per) = load(POLICIES[name]), STATISTICS[name]
+        dp = loaded.policy.differential_privacy
+        assert dp is not None
+        (budget,) = dp.budgets.values()
+        once = [loss_of(measurements(compile_query(loaded, query))) for query in dp.queries]
+
+        assert budget.per == per
+        assert fits(limits_of(budget), sum(once * times, Loss()))
+
+    @pytest.mark.parametrize("name", STATISTICS)
+    def test_public_lists_say_where_they_come_from(self, name: str) -> None:
+        """Each query says what it is for, and each list of keys its source."""
+        dp = load(POLICIES[name]).policy.differential_privacy
+        assert dp is not None
+
+        assert all(query.description for query in dp.queries.values())
+        assert "file: keys/europe_2011.csv" in POLICIES["online_retail_statistics"].read_text()
+
+
 class TestSources:
     """Every column of each source is decided, and every decision is about a column that is there."""
 
@@ -114,6 +174,15 @@ class TestSources:
         plans = [bound(opened, dataset) for dataset in opened.loaded.policy.datasets]
 
         assert {plan.dataset: plan.unnamed for plan in plans if plan.unnamed} == {}
+
+    @pytest.mark.parametrize("name", STATISTICS)
+    def test_statistics_decide_the_same_columns(self, name: str) -> None:
+        """What only queries ask is decided as whole as what is released: the same columns of the same sources."""
+        asked, released = (load(POLICIES[n]).policy for n in (name, name.removesuffix("_statistics")))
+
+        assert {n: (d.source, set(d.columns)) for n, d in asked.datasets.items()} == {
+            n: (d.source, set(d.columns)) for n, d in released.datasets.items()
+        }
 
     def test_synthea_joins_as_before(self, root: Path) -> None:
         """Patients, visits and diagnoses join to the same counts before and after."""
@@ -284,6 +353,29 @@ class TestSchema:
         """A bare source, subject, destination and treatment; YAML's null is the treatment of that name."""
         validator().validate(yaml.safe_load(GOOD))
         validator().validate(read(GOOD).data)
+
+    def test_accepts_short_spellings_of_queries(self) -> None:
+        """A bare measure, a measure with parameters, bare `unknown`, a bare year and a bare comparison."""
+        validator().validate(read(GOOD + ASKED).data)
+        validator().validate(yaml.safe_load(GOOD + ASKED))
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            pytest.param("n: count", "n: cont", id="unknown measure"),
+            pytest.param("n: count", "n: sum", id="measure without what it needs"),
+            pytest.param("bounds: [0, 9]", "bounds: [0, 9, 10]", id="three bounds"),
+            pytest.param("bounds: [0, 9]", "bound: [0, 9]", id="unknown parameter"),
+            pytest.param("sum: {", "count: {}, sum: {", id="two measures"),
+            pytest.param("a: unknown", "a: unkown", id="unknown keys"),
+            pytest.param("first: 2024", "frst: 2024", id="unknown word of keys"),
+            pytest.param("{epsilon: 1, delta", "{epsilon: 1, rho: 1, delta", id="two amounts"),
+        ],
+    )
+    def test_refuses_mistakes_in_queries(self, old: str, new: str) -> None:
+        """So it is with queries."""
+        assert old in ASKED
+        assert list(validator().iter_errors(yaml.safe_load(GOOD + ASKED.replace(old, new))))
 
     @pytest.mark.parametrize(
         ("old", "new"),

@@ -60,6 +60,36 @@ class TestReadme:
         assert named & {"demo", "test", "bench", "lint", "types"} <= targets
 
 
+class TestDifferentialPrivacy:
+    PAGE = (ROOT / "docs" / "differential_privacy.md").read_text()
+
+    def test_its_policy_checks(self, tmp_path: Path) -> None:
+        """The policy of the page has no mistakes."""
+        path = tmp_path / "shop_statistics.yaml"
+        path.write_text(_block(self.PAGE, "yaml"))
+
+        assert check(load(path)) == ()
+
+    def test_every_word_of_the_section_is_on_it(self) -> None:
+        """Budgets, queries, keys and measures: what can be written is explained."""
+        from airflow_veil.privacy.policy import differential_privacy as words
+
+        models = (
+            words.Budget,
+            words.Spend,
+            words.Contribution,
+            words.Query,
+            words.Measure,
+            words.Missing,
+            words.Steps,
+        )
+        named = {
+            name for model in (*models, words.ValueKeys, words.CalendarKeys) for name in model.model_fields
+        }
+
+        assert {word for word in named if not re.search(rf"\b{word}\b", self.PAGE)} == set()
+
+
 class TestArchitecture:
     @pytest.mark.parametrize(
         ("package", "modules"),

@@ -23,6 +23,7 @@ COMMANDS = (
     "keys init", "keys list", "keys rotate", "keys destroy",
     "budget list", "budget show", "budget change", "budget transfer", "budget events", "budget reaccount",
     "releases list", "releases rollback", "lineage prove", "demo data", "demo run",
+    "dp plan", "dp tune", "dp run", "dp show",
 )  # fmt: skip
 ESCAPE = "\x1b"
 

@@ -15,6 +15,7 @@ from tests.unit.ledger.budgeting import (
     answered,
     claimed,
     limits,
+    measurement,
     monthly,
     pure,
     request,
@@ -22,7 +23,7 @@ from tests.unit.ledger.budgeting import (
 )
 
 from airflow_veil.privacy.dp.loss import Limits, Loss, remaining
-from airflow_veil.privacy.errors import BudgetError, BudgetExhaustedError
+from airflow_veil.privacy.errors import AnswerBusyError, BudgetError, BudgetExhaustedError
 from airflow_veil.privacy.ledger.budget import Account
 from airflow_veil.privacy.ledger.ledger import Ledger
 
@@ -157,6 +158,21 @@ class TestPeriods:
             budgets.reserve(request("3", "0.1"), actor=ACTOR, now=march)
         assert (spent(budgets, now=february), spent(budgets, now=march)) == ("0.5", "1")
         assert budgets.statement("people", march).spent_ever == pure("0.5") + pure("1")
+
+    def test_money_of_abandoned_answers_comes_back_when_it_is_needed(self, ledger: Ledger) -> None:
+        """Nothing was drawn of what was set aside, and once it is given back nothing can be."""
+        budgets = ledger.budgets
+        budgets.open(account(), actor=ACTOR)
+        abandoned = claimed(budgets, request("1", "1"), now=NOW)
+        with pytest.raises(BudgetExhaustedError):
+            budgets.reserve(request("2", "1"), actor=ACTOR, now=NOW + timedelta(seconds=59))
+        later = NOW + timedelta(seconds=61)
+
+        claimed(budgets, request("2", "1"), now=later)
+
+        assert spent(budgets, now=later) == "1"
+        with pytest.raises(AnswerBusyError):
+            budgets.drawing(abandoned, [measurement(pure("1"))], now=later)
 
     def test_the_last_moment_counts_in_the_period(self, ledger: Ledger) -> None:
         """A period ends when the next one starts, at midnight UTC."""

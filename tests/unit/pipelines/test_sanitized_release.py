@@ -1,0 +1,54 @@
+"""The DAG of a policy: which data sets are released as rows, and which are only asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_veil.pipelines.sanitized_release import released_datasets, sanitized_release_dag
+from airflow_veil.privacy.errors import ReleaseError
+
+POLICY = """\
+version: 1
+name: shop
+owner: data@example.com
+datasets:
+  customers:
+    source: customers.parquet
+    subject: id
+    columns:
+      id: {class: direct_identifier, treat: drop}
+      country: {class: quasi_identifier, treat: keep}
+  visits:
+    source: visits.parquet
+    subject: {column: customer, references: customers.id}
+    columns:
+      customer: {class: direct_identifier, treat: drop}
+      at: {class: quasi_identifier, treat: drop}
+release: {destination: releases}
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.yaml"
+    path.write_text(POLICY)
+    return path
+
+
+class TestReleasedDatasets:
+    def test_a_data_set_that_drops_all_has_no_tasks(self, policy: Path) -> None:
+        """It is there to be asked; nothing of it is staged, and its source is not read for rows."""
+        dag = sanitized_release_dag(policy)
+
+        assert released_datasets(policy) == ("customers",)
+        assert {task_id.partition(".")[0] for task_id in dag.task_ids} == {"customers"}
+
+    def test_a_policy_that_drops_all_has_no_dag_of_rows(self, policy: Path) -> None:
+        """Who asks for one is told where the queries are answered."""
+        policy.write_text(POLICY.replace("treat: keep", "treat: drop"))
+
+        assert released_datasets(policy) == ()
+        with pytest.raises(ReleaseError, match="dp_release_dag"):
+            sanitized_release_dag(policy)
