@@ -209,9 +209,10 @@ class TestNoiseLaw:
         holds(cells(answer, "h") - np.concatenate(true), law(kind, one_group=EACH, share=2, reach=2))
 
     def test_rows_as_units(self, tmp_path: Path, rows: pd.DataFrame, kind: Kind) -> None:
-        """Where a unit is a row, it is in one group and counts once, whatever the query says of contributions."""
+        """Where a unit is a row, it is in one group and counts once."""
         house = House(tmp_path, pa.Table.from_pandas(rows, preserve_index=False), unit=None)
-        answer = self.ask(house, kind, 0.5, {"n": "count"})
+        keys = {"g": house.keys(GROUPS)}
+        answer = house.ask({"spend": spend(kind, 0.5), "keys": keys, "measures": {"n": "count"}})
 
         holds(cells(answer, "n") - exact(rows, len), law(kind, one_group=1, share=0.5, reach=1))
 

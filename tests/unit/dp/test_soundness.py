@@ -312,14 +312,14 @@ class TestRefusals:
     def test_a_refusal_changes_nothing(self, tmp_path: Path) -> None:
         """What is too dear is refused, what is not is answered, and the statement is told."""
         house = House(tmp_path, table(x=[1.0]))
-        dear = {"spend": {"epsilon": 3}, "measures": {"n": "count"}}
+        dear = {"spend": {"epsilon": 2}, "measures": {"n": "count"}}
         cheap = {"spend": {"epsilon": 1}, "measures": {"n": "count"}}
-        house.write(cheap, budget={"epsilon": 2}, dear=dear)
+        house.write(cheap, budget={"epsilon": 2.5}, dear=dear)
 
         for number in range(2):
+            house.release("q", number)
             with pytest.raises(BudgetExhaustedError):
                 house.release("dear", number)
-            house.release("q", number)
 
         assert house.spent() == 2
         with pytest.raises(BudgetExhaustedError):
