@@ -91,7 +91,7 @@ class TestUnknownKeys:
         monkeypatch.setattr("airflow_veil.privacy.dp.noise.threshold_loss", of_opendp)
         house = House(tmp_path, crowds({f"only {n}": 1 for n in range(self.KEYS)}))
 
-        told = len(house.ask(query(kind, 2 if kind == "laplace" else 0.4)))
+        told = len(house.ask(query(kind, 2 if kind == "laplace" else 0.9)))
 
         assert at_least(told, self.KEYS) > DELTA
 
