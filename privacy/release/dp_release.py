@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from airflow_veil.privacy.dp.totals import totals
-from airflow_veil.privacy.ledger.lease import held
 
 from airflow_veil.privacy.dp import answer as answers
 from airflow_veil.privacy.dp.loss import Limits, fits
@@ -26,9 +24,11 @@ from airflow_veil.privacy.dp.mechanism import library
 from airflow_veil.privacy.dp.noise import draw
 from airflow_veil.privacy.dp.query import Query, compile_query
 from airflow_veil.privacy.dp.record import budget_of, record
+from airflow_veil.privacy.dp.totals import totals
 from airflow_veil.privacy.errors import StorageError, VeilError
 from airflow_veil.privacy.ledger import budget as ledger
 from airflow_veil.privacy.ledger.canonical import canonical_json
+from airflow_veil.privacy.ledger.lease import held
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.lineage.answer import of_answer
 from airflow_veil.privacy.lineage.model import LineageRecord
@@ -155,8 +155,10 @@ def _publish(
 ) -> Done:
     """Publish a stored answer; again, where it was, with the same result."""
     destination = workspace.destination
-    # The charge's random name, and nothing of the data, makes the release's.
-    identity = hashlib.sha256(f"{answer.charge_id}\0{destination.name}".encode()).hexdigest()
+    # The charge's random name, and nothing of the data, makes the release's. Two queries that ask the same have one
+    # answer, and a release each.
+    names = (answer.charge_id, destination.name, query.policy, query.name)
+    identity = hashlib.sha256("\0".join(names).encode()).hexdigest()
     begun = workspace.ledger.begin_release(
         ReleaseRecord(
             release_id=f"{interval.key.replace(':', '').replace('+', '_')}-{identity[:12]}",
