@@ -1,10 +1,10 @@
-"""Answers with differential privacy before their noise: exact totals, as multiples of plain Polars in the same run.
+"""Answers with differential privacy: exact totals as multiples of plain Polars in the same run, and then their noise.
 
 A table of visits that nobody made: ten million of a million people, in 100 groups. What is compared with is the plain
 aggregation of the same file by Polars' streaming engine, which protects nobody, and the truncation of OpenDP's own
 Polars plans. All cores work, so that time is that of the clock: the shortest of several repetitions, taken by turns.
 On a busy machine it depends on who has the cores; the ratios of processor time, of all threads, do so less.
-Noise does not depend on the rows; it is measured apart from them.
+Noise does not depend on the rows; it is measured apart from them, and in whole answers to many keys.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ import pyarrow.parquet as pq
 from benchmarks.bench_memory import KIB_PER_MIB, peak_kib
 from benchmarks.figure import Figure, figure
 
+from airflow_veil.privacy.dp.answer import answer
+from airflow_veil.privacy.dp.measurement import measurements
+from airflow_veil.privacy.dp.noise import draw
 from airflow_veil.privacy.dp.query import compile_query
 from airflow_veil.privacy.dp.rows import bind_rows
 from airflow_veil.privacy.dp.totals import Totals, totals
@@ -41,6 +44,7 @@ ROW_FLOOR, ROW_AIM = 2, 1.5
 UNIT_FLOOR, UNIT_AIM = 15, 10
 OPENDP_FLOOR = 4
 MEMORY_FLOOR = 4096
+PLAN_FLOOR, KEYS_FLOOR = 1, 5
 
 PLACES = [f"place-{number:03d}" for number in range(GROUPS)]
 BY_PLACE = f"{{place: {{values: [{', '.join(PLACES)}], source: the benchmark}}}}"
@@ -70,12 +74,14 @@ differential_privacy:
   budgets:
     rows:   {{unit: visits, epsilon: 10}}
     people: {{unit: visits.person, epsilon: 10}}
+    pairs:  {{unit: visits, rho: 10}}
   queries:
     by_row:             {{{BY_ROW}, keys: {BY_PLACE}, measures: {PAID}}}
     by_row_of_doubles:  {{{BY_ROW}, keys: {BY_PLACE}, measures: {WEIGHT}}}
     by_row_where:       {{{BY_ROW}, keys: {BY_PLACE}, measures: {PAID}, where: paid >= 100}}
     by_person:          {{{BY_PERSON}, keys: {BY_PLACE}, measures: {PAID}}}
     by_shop:            {{{BY_ROW}, keys: {BY_SHOP}, measures: {PAID}}}
+    by_shop_gaussian:   {{dataset: visits, budget: pairs, spend: {{rho: 0.5}}, keys: {BY_SHOP}, measures: {PAID}}}
     by_street:          {{{BY_ROW}, keys: {BY_STREET}, measures: {PAID}}}
     by_person_and_shop: {{{BY_PERSON}, keys: {BY_SHOP}, measures: {PAID}}}
 """
@@ -86,7 +92,13 @@ def run() -> list[Figure]:
     with TemporaryDirectory(prefix="veil-bench-") as name:
         folder = Path(name)
         prepare(folder)
-        return [*by_row(folder), *by_unit(folder), *many_keys(folder), *against_opendp(folder)]
+        return [
+            *by_row(folder),
+            *by_unit(folder),
+            *many_keys(folder),
+            *with_noise(folder),
+            *against_opendp(folder),
+        ]
 
 
 def by_row(folder: Path) -> list[Figure]:
@@ -135,13 +147,48 @@ def many_keys(folder: Path) -> list[Figure]:
     ]
 
 
+def with_noise(folder: Path) -> list[Figure]:
+    """Planning, in a process that has not imported OpenDP yet; and whole answers to 200,000 public keys."""
+    planned = seconds_of_planning(folder)
+    laplace, gaussian = (_answer(folder, query) for query in ("by_shop", "by_shop_gaussian"))
+    (of_laplace,) = by_turns(laplace, times=2)
+    (of_gaussian,) = by_turns(gaussian, times=2)
+    name = f"Whole answer, {MANY / 1e6:g} M rows, {KEYS} public keys, count and sum"
+    return [
+        figure(
+            "Scales found and agreed with OpenDP, its import included",
+            planned,
+            "s",
+            floor=PLAN_FLOOR,
+            aim=0.5,
+        ),
+        figure(f"{name}, Laplace noise", of_laplace, "s", floor=KEYS_FLOOR, aim=3),
+        figure(f"{name}, Gaussian noise", of_gaussian, "s", floor=KEYS_FLOOR, aim=3),
+    ]
+
+
+def seconds_of_planning(folder: Path) -> float:
+    """How long a new process takes to plan the noise of a query; the least of three."""
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from airflow_veil.privacy.dp.query import compile_query\n"
+        "from airflow_veil.privacy.policy.load import load\n"
+        "query = compile_query(load(Path(sys.argv[1]) / 'policy.yaml'), 'by_person')\n"
+        "begin = time.perf_counter()\n"
+        "from airflow_veil.privacy.dp.measurement import measurements\n"
+        "measurements(query); print(time.perf_counter() - begin)"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    return min(float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(3))
+
+
 def against_opendp(folder: Path) -> list[Figure]:
     """The truncation of OpenDP's own plans: of a tenth of the rows, since it takes most of a minute for all."""
     name = f"Bounding, {FEW / 1e6:g} M rows: OpenDP's truncation / ours"
     try:
-        answer = _opendp(folder)
+        theirs_once = _opendp(folder)
         # Once: an answer of OpenDP's can be drawn a single time.
-        (theirs,) = by_turns(answer, times=1)
+        (theirs,) = by_turns(theirs_once, times=1)
     except Exception as error:  # noqa: BLE001 - a version that works otherwise is no failure of ours
         return [figure(f"{name}: not measured ({type(error).__name__})", 0, "x")]
     (ours,) = by_turns(_totals(folder, "by_person", few=True))
@@ -219,6 +266,22 @@ def _totals(folder: Path, query: str, *, few: bool = False) -> Callable[[], Tota
     compiled = compile_query(load(folder / "policy.yaml"), query)
     source = ParquetSource(folder / ("few.parquet" if few else "visits.parquet"))
     return lambda: totals(compiled, source)
+
+
+def _answer(folder: Path, query: str) -> Callable[[], pa.Table]:
+    """From the file to the answer: totals, noise, intervals."""
+    compiled = compile_query(load(folder / "policy.yaml"), query)
+    source = ParquetSource(folder / "visits.parquet")
+
+    def whole() -> pa.Table:
+        exact = totals(compiled, source)
+        planned = measurements(compiled)
+        drawn = draw(compiled, planned, exact.cells)
+        return answer(
+            compiled, planned, drawn, [labels.take(pa.array(drawn.groups)) for labels in exact.keys]
+        )
+
+    return whole
 
 
 def _opendp(folder: Path) -> Callable[[], Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
+from airflow_veil.privacy.dp.answer import IN_BOUNDS
 from airflow_veil.privacy.dp.query import Axis, Query
 from airflow_veil.privacy.dp.statistic import Units
 from airflow_veil.privacy.lineage.model import Edge, Field, Kind, LineageRecord, Subtype, Table
@@ -16,7 +17,6 @@ from airflow_veil.privacy.transforms.expression import columns, parse
 
 STAGE = "dp_release"
 """The task that draws an answer."""
-_NUMBERS = ("value", "low", "high")
 
 
 def of_answer(
@@ -52,6 +52,8 @@ def of_answer(
         files=(len(written.files) or None) if written else None,
     )
     datasets = loaded.policy.datasets
+    # Where rows are counted and no column is read, any column stands for their being there.
+    read = _read(query) or tuple(datasets[query.dataset].columns)[:1]
     return LineageRecord(
         policy=query.policy,
         policy_digest=loaded.digest,
@@ -60,10 +62,10 @@ def of_answer(
         stage=STAGE,
         input=Table(
             identity=sources[query.dataset],
-            fields=tuple(_input_fields(datasets[query.dataset], _read(query))),
+            fields=tuple(_input_fields(datasets[query.dataset], read)),
         ),
         output=output,
-        edges=tuple(_edges(query, sources, technique)),
+        edges=tuple(_edges(query, read, sources, technique)),
         others=tuple(
             Table(
                 identity=sources[join.dataset],
@@ -72,6 +74,11 @@ def of_answer(
             for join in query.joins
         ),
     )
+
+
+def _numbers(query: Query) -> tuple[str, ...]:
+    """The columns of the answer that noise is in."""
+    return ("value", "low", "high", *([IN_BOUNDS] if query.consistency else []))
 
 
 def _read(query: Query) -> tuple[str, ...]:
@@ -91,9 +98,17 @@ def _input_fields(data: Dataset, names: tuple[str, ...]) -> Iterator[Field]:
 
 def _output_field(query: Query, field: pa.Field, technique: str) -> Field:
     axis = next((axis for axis in query.axes if axis.name == field.name), None)
-    if axis is None:
-        return Field(name=field.name, type=str(field.type), treatment="dp", technique=technique, masked=True)
-    return Field(name=field.name, type=str(field.type), treatment="dp", technique=_of_key(axis), masked=True)
+    if axis is None and field.name not in _numbers(query):
+        # The measure's name, the bin, the kind and scale of the noise: they stand in the policy.
+        return Field(
+            name=field.name,
+            type=str(field.type),
+            treatment="constant",
+            technique="made of no column",
+            masked=True,
+        )
+    how = _of_key(axis) if axis else technique
+    return Field(name=field.name, type=str(field.type), treatment="dp", technique=how, masked=True)
 
 
 def _of_key(axis: Axis) -> str:
@@ -101,10 +116,14 @@ def _of_key(axis: Axis) -> str:
     return "a noisy threshold on units" if axis.labels is None else "a public list"
 
 
-def _edges(query: Query, sources: Mapping[str, DatasetIdentity], technique: str) -> Iterator[Edge]:
+def _edges(
+    query: Query, read: tuple[str, ...], sources: Mapping[str, DatasetIdentity], technique: str
+) -> Iterator[Edge]:
     measured = [s.of.column for s in query.statistics if not isinstance(s, Units) and s.of is not None]
-    for number in _NUMBERS:
-        for column in dict.fromkeys(measured):
+    # Where only units or rows are counted, what is counted is the subject, or any column that is read.
+    counted = dict.fromkeys(measured) or ([query.subject] if query.subject else read[:1])
+    for number in _numbers(query):
+        for column in counted:
             yield _edge(column, number, Subtype.AGGREGATION, technique, kind=Kind.DIRECT)
     for axis in query.axes:
         yield _edge(axis.column, axis.name, Subtype.GROUP_BY, _of_key(axis))

@@ -133,7 +133,10 @@ def _read_output(graph: Graph, told: Json) -> None:
     for edge in set().union(*facets.values()):
         graph.edges[edge.source].add(edge)
     if privacy:
-        graph.gaps[dataset].update(_missing(names, facets))
+        constants = _made_of_nothing(told, privacy)
+        for name in constants:
+            graph.classes[Column(dataset, name)].add("none")
+        graph.gaps[dataset].update(_missing(names - constants, facets))
     graph.gaps[dataset].update(_disagreements(facets, both=bool(privacy)))
 
 
@@ -171,6 +174,17 @@ def _edges(item: Json, target: Column) -> Iterator[Edge]:
             subtype=str(told.get("subtype") or ""),
             masking=told.get("masking") is True and told.get("subtype") != "IDENTITY",
         )
+
+
+def _made_of_nothing(told: Json, privacy: Json) -> set[str]:
+    """The columns that are constants: both facets have an entry for them, without an input, and ours says the same."""
+    constants = {
+        item.get("name") for item in privacy.get("columns") or () if item.get("treatment") == "constant"
+    }
+    for facet, inputs in (("columnLineage", "inputFields"), ("lineage", "inputs")):
+        entries = _facet(told, facet).get("fields") or {}
+        constants &= {name for name, entry in entries.items() if entry.get(inputs) == []}
+    return constants
 
 
 def _missing(names: set[str], facets: Mapping[str, set[Edge]]) -> Iterator[str]:
