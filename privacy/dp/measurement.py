@@ -13,7 +13,13 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 
 from airflow_veil.privacy.dp.loss import LOSS_UNITS, Loss
-from airflow_veil.privacy.dp.mechanism import Mechanism, selection_loss, threshold_loss, vector_loss
+from airflow_veil.privacy.dp.mechanism import (
+    LEAST_THRESHOLD,
+    Mechanism,
+    selection_loss,
+    threshold_loss,
+    vector_loss,
+)
 from airflow_veil.privacy.dp.query import Query
 from airflow_veil.privacy.dp.statistic import Ranks, Statistic, Units
 from airflow_veil.privacy.errors import BudgetError, InternalError
@@ -177,7 +183,7 @@ def _least_threshold(query: Query, scale: float, sensitivity: float) -> int:
             Decimal(threshold_loss(query.noise, scale, threshold, query.reach, sensitivity)[1]) <= query.delta
         )
 
-    high = 2
+    high = LEAST_THRESHOLD
     while not within(high):
         if high >= _HIGHEST_THRESHOLD:
             raise BudgetError(
@@ -186,7 +192,7 @@ def _least_threshold(query: Query, scale: float, sensitivity: float) -> int:
                 fix="spend a delta of at least 1e-12",
             )
         high *= 2
-    low = high // 2
+    low = max(high // 2, LEAST_THRESHOLD - 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if within(middle) else (middle, high)

@@ -249,7 +249,7 @@ Candidates = Annotated[
 
 
 class Quantiles(Missing):
-    """Quantiles of a column, each one of the candidates, by the exponential mechanism."""
+    """Quantiles of a column, each the best of the candidates by noisy scores."""
 
     column: str
     """The column."""

@@ -155,8 +155,10 @@ def _publish(
 ) -> Done:
     """Publish a stored answer; again, where it was, with the same result."""
     destination = workspace.destination
-    # The charge's random name, and nothing of the data, makes the release's.
-    identity = hashlib.sha256(f"{answer.charge_id}\0{destination.name}".encode()).hexdigest()
+    # The charge's random name, and nothing of the data, makes the release's. Two queries that ask the same have one
+    # answer, and a release each.
+    names = (answer.charge_id, destination.name, query.policy, query.name)
+    identity = hashlib.sha256("\0".join(names).encode()).hexdigest()
     begun = workspace.ledger.begin_release(
         ReleaseRecord(
             release_id=f"{interval.key.replace(':', '').replace('+', '_')}-{identity[:12]}",
