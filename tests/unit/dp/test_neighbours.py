@@ -72,6 +72,7 @@ def answers(
     unit: Callable[[int], pd.DataFrame],
     *,
     blocks: int = BLOCKS,
+    reach: int = REACH,
 ) -> Pair:
     """Ask the same of both tables; neighbours are the same size to whoever asks, so each has a house of its own."""
     found = []
@@ -80,7 +81,7 @@ def answers(
         mixed = frame.sample(frac=1, random_state=len(found))
         house = House(folder / name, pa.Table.from_pandas(mixed, preserve_index=False))
         asked = {"keys": {"g": house.keys(blocks * WIDE)}, "measures": {"m": measure}}
-        answer = house.ask({"spend": spend, "contribution": BOUND, **asked})
+        answer = house.ask({"spend": spend, "contribution": {**BOUND, "groups_per_unit": reach}, **asked})
         found.append(answer["value"].fillna(0).to_numpy().reshape(blocks, -1))
         spent = house.spent()
         house.close()
@@ -170,9 +171,10 @@ class TestNeighbours:
         self, tmp_path: Path, spend: dict[str, float], loss: Callable[[float, float], float]
     ) -> None:
         """The test sees something: what a unit may contribute shows a part of the loss."""
+        spend = {word: amount * (2 if loss is pure else 4) for word, amount in spend.items()}
         pair = answers(tmp_path, spend, MEASURES["sum"], extreme(EACH, 5.0, wide=REACH))
 
-        assert 0.03 * pair.spent < observed(pair, loss) <= pair.spent
+        assert 0.05 * pair.spent < observed(pair, loss) <= pair.spent
 
     def test_no_bound_on_groups_is_found(
         self,
@@ -185,7 +187,8 @@ class TestNeighbours:
         monkeypatch.setattr(contributions, "_chosen", lambda owners, *_: np.ones(len(owners), np.bool_))
         monkeypatch.setattr(contributions, "_hold", lambda *_: None)
 
-        pair = answers(tmp_path, spend, MEASURES["count"], extreme(50, 0.0))
+        spend = {word: amount / 2 for word, amount in spend.items()}
+        pair = answers(tmp_path, spend, MEASURES["count"], extreme(50, 0.0), reach=1)
 
         assert observed(pair, loss) > pair.spent
 
