@@ -28,9 +28,11 @@ def load(path: Path) -> SigningKey:
     with _told(path):
         # Without O_NONBLOCK a named pipe would hang here. What is checked is what was opened, and not its name.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _SAFE)
-    with os.fdopen(handle, "rb", buffering=0) as file:
+    try:
         _check(os.fstat(handle), path)
-        content = file.read(_LARGEST) or b""
+        content = os.read(handle, _LARGEST)
+    finally:
+        os.close(handle)
     return SigningKey.parse(content.decode("utf-8", "replace"), where=str(path))
 
 
