@@ -166,7 +166,7 @@ def _is_text(value: Any, *, optional: bool = False) -> bool:
     """Whether a value is text that UTF-8 can hold."""
     if not isinstance(value, str):
         return optional and value is None
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _compact(content: Mapping[str, Any]) -> str:

@@ -134,9 +134,10 @@ def append(
         prev_digest=last.digest,
         digest="",
     )
-    entry = replace(draft, digest=_digest(draft))
+    leaf = draft.leaf
+    entry = replace(draft, digest=hashlib.sha256(leaf).hexdigest())
     connection.execute(insert(evidence), asdict(entry))
-    tree.append(connection, entry.seq, leaf_hash(entry.leaf))
+    tree.append(connection, entry.seq, leaf_hash(leaf))
     return entry
 
 
@@ -205,7 +206,7 @@ def follow(entries: Iterable[Entry], start: Head, anchor: Head | None = None) ->
             raise _broken(start.seq + 1, "does not follow the entry before it")
         if not _has_its_payload(entry):
             raise _broken(entry.seq, "has another payload than was recorded")
-        if entry.digest != _digest(entry):
+        if entry.digest != hashlib.sha256(entry.leaf).hexdigest():
             raise _broken(entry.seq, "is not as it was recorded")
         start = entry.head
         if anchor and anchor.seq == start.seq and anchor != start:
@@ -237,10 +238,6 @@ class Erasures:
         for seq in sorted(self._missing):
             if f"evidence/{seq}" not in self._said:
                 raise _broken(seq, "has no payload, and no entry says that it was erased")
-
-
-def _digest(entry: Entry) -> str:
-    return hashlib.sha256(entry.leaf).hexdigest()
 
 
 def _has_its_payload(entry: Entry) -> bool:
