@@ -147,6 +147,10 @@ class TestUpgrade:
             assert [ledger.tree.root(size) for size in range(13)] == [leaves.root(size) for size in range(13)]
             ledger.erase_payload(3, "ticket 4711", "test")
             assert ledger.evidence()[2].payload is None
+        if engine.dialect.name == "sqlite":
+            with reading(engine) as connection:
+                assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+                assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
 
     def test_refuses_older_evidence_with_a_gap(self, url: str, engine: Engine) -> None:
         """No tree is made over what is left of evidence: somebody has deleted some, and is not to be helped."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from airflow_veil.privacy.audit.merkle import Frontier, leaf_hash
+from airflow_veil.privacy.errors import InternalError
 from airflow_veil.privacy.ledger.canonical import canonical_json
 from airflow_veil.privacy.ledger.fault import permanent
 from airflow_veil.privacy.ledger.tables import UtcDateTime
@@ -133,6 +134,11 @@ def _let_payloads_be_null(connection: sa.Connection) -> None:
     )
     connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
     connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+    columns = {
+        column["name"]: column["nullable"] for column in sa.inspect(connection).get_columns("evidence")
+    }
+    if not (columns["payload"] and columns["salt"]):
+        raise InternalError("SQLite's table of evidence is not written as expected", where="migration 0003")
 
 
 def _nodes(connection: sa.Connection) -> Iterator[list[dict[str, Any]]]:
