@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airflow_veil.cli import (
+    audit,
     budget,
     check,
     demo,
@@ -52,6 +53,7 @@ for _name, _group in {
     "releases": releases.app,
     "dp": dp.app,
     "budget": budget.app,
+    "audit": audit.app,
     "lineage": lineage.app,
     "demo": demo.app,
 }.items():

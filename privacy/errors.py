@@ -13,6 +13,7 @@ VeilError
 │   ├── BudgetError            a privacy budget is not what was named, or cannot be changed so
 │   │   └── BudgetExhaustedError  what is left of a budget does not pay for the answer
 │   └── AnswerBusyError        somebody else is making the answer just now
+├── AuditError         evidence is not what was signed, or cannot be checked
 └── InternalError      our own bug
 """
 
@@ -120,6 +121,10 @@ class BudgetExhaustedError(BudgetError):
 
 class AnswerBusyError(LedgerError):
     """Somebody else is making the same answer just now: it is drawn once, so wait for theirs."""
+
+
+class AuditError(VeilError):
+    """Evidence, a checkpoint or a proof is not what was recorded and signed, or cannot be checked."""
 
 
 class InternalError(VeilError):
