@@ -31,6 +31,7 @@ EXIT_CODES: Final[dict[type[errors.VeilError], int]] = {
     errors.ReleaseError: 5,
     errors.LedgerError: 5,
     errors.BudgetError: 6,
+    errors.RetentionError: 7,
     errors.InternalError: INTERNAL,
     errors.VeilError: 4,
 }
@@ -44,6 +45,7 @@ MEANINGS: Final[dict[int, str]] = {
     4: "a source, an output or a connection cannot be used",
     5: "the release or the ledger cannot be used",
     6: "the privacy budget does not allow it",
+    7: "rows may not be deleted so, or somebody has to approve it",
     INTERNAL: "a bug of airflow-veil",
 }
 """Exit code to what it says."""

@@ -13,10 +13,12 @@ from airflow_veil.cli import (
     detokenize,
     diff,
     dp,
+    holds,
     keys,
     lineage,
     plan,
     releases,
+    retention,
     run,
     schema,
 )
@@ -52,6 +54,8 @@ for _name, _group in {
     "releases": releases.app,
     "dp": dp.app,
     "budget": budget.app,
+    "retention": retention.app,
+    "holds": holds.app,
     "lineage": lineage.app,
     "demo": demo.app,
 }.items():

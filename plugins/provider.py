@@ -48,6 +48,7 @@ _OPERATORS = [
         "scrub",
         "dp_release",
         "budget_sensor",
+        "retention",
     )
 ]
 

@@ -15,7 +15,9 @@ from airflow_veil.privacy.ledger.budgets import Budgets
 from airflow_veil.privacy.ledger.database import connect, name_of, reading, writing
 from airflow_veil.privacy.ledger.evidence import Entry, Head
 from airflow_veil.privacy.ledger.fault import permanent
+from airflow_veil.privacy.ledger.holds import Holds
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
+from airflow_veil.privacy.ledger.retention import RetentionRuns
 from airflow_veil.privacy.ledger.schema import upgrade
 
 _PAGE = 5_000
@@ -63,6 +65,16 @@ class Ledger:
     def budgets(self) -> Budgets:
         """The privacy budgets: how much may be learned of people over all releases."""
         return Budgets(self._engine)
+
+    @property
+    def retention(self) -> RetentionRuns:
+        """The runs that deleted rows whose time was over."""
+        return RetentionRuns(self._engine)
+
+    @property
+    def holds(self) -> Holds:
+        """What keeps rows although their time is over."""
+        return Holds(self._engine)
 
     def begin_release(self, record: ReleaseRecord, *, actor: str) -> ReleaseRecord:
         """Begin the release of a run; one exists for each policy, data set and run key.

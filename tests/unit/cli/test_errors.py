@@ -45,6 +45,8 @@ class TestExitCodes:
             pytest.param(errors.BudgetError("x"), 6, id="budget"),
             pytest.param(errors.BudgetExhaustedError("x"), 6, id="budget exhausted"),
             pytest.param(errors.AnswerBusyError("x"), 5, id="answer busy"),
+            pytest.param(errors.RetentionError("x"), 7, id="retention"),
+            pytest.param(errors.ApprovalNeededError("x"), 7, id="approval"),
             pytest.param(errors.InternalError("x"), 70, id="internal"),
             pytest.param(ValueError("x"), 70, id="unexpected"),
             pytest.param(typer.Exit(9), 9, id="exit"),
