@@ -116,6 +116,8 @@ def rewrite(path: Path, draft: BinaryIO, gone: Mask, *, where: str) -> None:
                     decoded = pa.table([_decoded(column) for column in group.columns], schema=kept)
                     chosen = decoded.filter(pa.array(stays))
                     writer.write_table(chosen, row_group_size=chosen.num_rows)
+            # It says what Arrow and pandas made of the columns: types and names, by which dictionaries come back.
+            writer.add_key_value_metadata(dict(file.metadata.metadata or {}))
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -128,7 +130,7 @@ def _decoded_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _kept_schema(file: pq.ParquetFile, where: str) -> pa.Schema:
-    """The schema to write by: no dictionaries, and the file's metadata, which says what Arrow made the columns of."""
+    """The schema to write by: without dictionaries, for they hold values of rows that went."""
     for field in file.schema_arrow:
         if pa.types.is_nested(field.type) and "dictionary<" in str(field.type):
             raise unfit(
@@ -136,9 +138,7 @@ def _kept_schema(file: pq.ParquetFile, where: str) -> pa.Schema:
                 where=where,
                 fix="write the file anew without them, or delete its rows yourself",
             )
-    fields = [field.with_type(_decoded_type(field.type)) for field in file.schema_arrow]
-    # The Arrow schema names types, not values: with it readers get dictionaries again.
-    return pa.schema(fields, metadata=dict(file.metadata.metadata or {}))
+    return pa.schema([field.with_type(_decoded_type(field.type)) for field in file.schema_arrow])
 
 
 def _options(file: pq.ParquetFile) -> dict[str, object]:
