@@ -194,7 +194,7 @@ def ordered(frame: pd.DataFrame) -> pd.DataFrame:
 
 class TestRetention:
     def test_runs_end_as_they_should(self, ran: Ran) -> None:
-        """Whatever date a run stands for, its clock decides; a clock that jumps stops it, before anything is deleted."""
+        """Whatever date a run stands for, its clock decides; one that jumps stops it, before anything is deleted."""
         for night, run in zip(NIGHTS, ran.nights, strict=True):
             rows = {run.tasks["partitioned"], run.tasks["flat"]}
             assert rows == {"success" if night.succeeds else "failed"}, night

@@ -186,29 +186,30 @@ class TestRows:
         assert told in (None, goes(times, np.zeros(len(times), bool), cut)[1])
 
 
-class TestReleases:
-    WAITING = {"after_releases": ["report"], "at_the_latest": "P2Y"}
+WAITING = {"after_releases": ["report"], "at_the_latest": "P2Y"}
 
+
+class TestReleases:
     def test_rows_wait_for_a_release(self) -> None:
         """They go up to where the newest one covers them."""
-        cut = cut_off(rule(**self.WAITING), at("2026-03-01"), [at("2024-12-10T05:00:00")])
+        cut = cut_off(rule(**WAITING), at("2026-03-01"), [at("2024-12-10T05:00:00")])
 
         assert (cut.until, cut.due) == (date(2024, 12, 10), date(2025, 3, 1))
 
     @pytest.mark.parametrize("covered", [[None], [at("2026-01-01"), None], [at("2020-01-01")]])
     def test_but_not_for_ever(self, covered: list[datetime | None]) -> None:
         """The hard limit holds without a release, or with an old one."""
-        assert cut_off(rule(**self.WAITING), at("2026-03-01"), covered).until == date(2024, 3, 1)
+        assert cut_off(rule(**WAITING), at("2026-03-01"), covered).until == date(2024, 3, 1)
 
     def test_a_release_that_covers_all_holds_nothing_back(self) -> None:
         """The newest is of last night."""
-        cut = cut_off(rule(**self.WAITING), at("2026-03-01"), [at("2026-02-28")])
+        cut = cut_off(rule(**WAITING), at("2026-03-01"), [at("2026-02-28")])
 
         assert cut.until == cut.due
 
     def test_waiting_rows_are_counted(self) -> None:
         """They are over, and stay."""
-        cut = cut_off(rule(**self.WAITING), at("2026-03-01"), [at("2024-12-10")])
+        cut = cut_off(rule(**WAITING), at("2026-03-01"), [at("2024-12-10")])
         times = pa.array([date(2024, 12, 9), date(2024, 12, 10), date(2025, 2, 28), date(2025, 3, 1)])
 
         assert goes(times, np.zeros(4, bool), cut)[1] == Counts(rows=4, delete=1, waiting=2)

@@ -120,7 +120,7 @@ class TestParquet:
         assert len(place.left()) == 5
 
     def test_nothing_of_deleted_rows_is_left(self, place: Place) -> None:
-        """Not in dictionaries, statistics or pages: of categories, plain and nested columns; all others are the same."""
+        """Not in dictionaries, statistics or pages, of categories, plain and nested columns; the rest is the same."""
         table = visits(days_around(50, 50))
         table = table.append_column("kind", table.column("note").dictionary_encode())
         table = table.append_column("tags", pa.array([[f"canary-{n:05d}-tag"] for n in range(1, 101)]))
