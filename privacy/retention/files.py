@@ -1,6 +1,7 @@
 """Files whose rows have times: planned by footers where they tell, and changed one by one, each in one step.
 
-Killed anywhere, retried, or run twice at once, it ends in the same state, without a journal:
+Killed anywhere, retried, or run twice at once, it ends in the same state, without a journal (a kill may leave an empty
+folder of a partition):
 
 - a file is either as it was, or without the rows that were to go: the new one is written beside it, synced, looked at,
   and renamed over it; one that goes whole is unlinked;
@@ -143,12 +144,13 @@ class FileStore:
         counts: list[Counts] = []
         dropped = unread = 0
         left = len(planned)
+        # First, so that a kill in between leaves none: readers do without them.
+        self._drop_sidecars(touched)
         for each in touched:
             may_drop = left > 1 and self.source.path.is_dir()
             done, went = self._change(each, cut, frozen, may_drop=may_drop)
             counts.append(done)
             dropped, unread, left = dropped + went, unread + (went and not each.read), left - went
-        self._drop_sidecars(touched)
         untouched = [each.counts for each in planned if not each.counts.delete]
         files = Files(
             dropped=dropped,

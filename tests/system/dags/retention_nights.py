@@ -19,6 +19,11 @@ def _set_clock(context: dict[str, Any]) -> None:
     service.wall_clock = expiry.wall_clock = lambda: now
 
 
-dag = retention_dag(HOME / "policies" / "invoices.yaml", dag_id="retention_nights")
+dag = retention_dag(
+    HOME / "policies" / "invoices.yaml",
+    dag_id="retention_nights",
+    # So that a backfill can go back to the time of the data.
+    start_date=datetime.fromisoformat("2010-01-01T00:00:00+00:00"),
+)
 for task in dag.tasks:
     task.pre_execute = _set_clock
