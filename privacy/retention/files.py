@@ -14,14 +14,12 @@ folder of a partition):
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -35,6 +33,8 @@ from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, day_of_partition
 from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.retention.sorting import Mask, check_type, goes
+from airflow_veil.privacy.retention.survey import Frozen, Planned, Survey
+from airflow_veil.privacy.retention.swap import check_unchanged, state, step, wait_for
 from airflow_veil.privacy.storage.csv import SUFFIXES as CSV
 from airflow_veil.privacy.storage.csv import CsvSource
 from airflow_veil.privacy.storage.durable import sync_folder
@@ -46,48 +46,8 @@ from airflow_veil.privacy.storage.parquet import ParquetSource
 DRAFT = ".retention-"
 """What names begin with of files that are about to take another one's place; a kill may leave them."""
 LOCK = ".retention.lock"
-PATIENCE = 120.0
-"""Seconds to wait for another run over the same files."""
 SIDECAR = "_metadata"
 """Beside Parquet files some writers keep all footers, with their statistics."""
-
-Frozen = Callable[[], AbstractContextManager[Keeper]]
-"""Gives what is held, and keeps it so for the block."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What becomes of one file.
-
-    Attributes:
-        file: The file.
-        counts: What becomes of its rows.
-        read: Whether rows had to be read to know it.
-    """
-
-    file: DataFile
-    counts: Counts
-    read: bool
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of its rows go."""
-        return 0 < self.counts.rows == self.counts.delete
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What becomes of a data set.
-
-    Attributes:
-        counts: What becomes of its rows.
-        files: What becomes of its files.
-        parts: Each of them; none of a table.
-    """
-
-    counts: Counts
-    files: Files = field(default_factory=Files)
-    parts: tuple[Planned, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +132,7 @@ class FileStore:
         with storing("locking", str(self.source.path)):
             handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            _wait_for(handle, str(self.source.path))
+            wait_for(handle, str(self.source.path))
             with storing("sweeping", str(self.source.path)):
                 self._sweep(path)
             yield
@@ -298,7 +258,7 @@ class FileStore:
             pass
         while True:
             with storing("deleting rows", where):
-                state = _state(file.path)
+                seen = state(file.path)
                 gone, counts = self._gone(file, cut, keeper)
                 whole = may_drop and bool(gone.size and gone.all())
                 draft = None if whole or not gone.any() else self._draft(file, gone, where)
@@ -307,8 +267,8 @@ class FileStore:
                         self._look_at(draft, file, cut, keeper, rows=counts.rows - counts.delete)
                     with frozen() as now:
                         if now.held == keeper.held:
-                            _check_unchanged(file.path, state, where)
-                            _step(file.path, draft, whole=whole)
+                            check_unchanged(file.path, seen, where)
+                            step(file.path, draft, whole=whole)
                             self._drop_empty_folders(file.path, whole=whole)
                             return counts, whole
                     keeper = now
@@ -388,47 +348,3 @@ def _times(counts: Counts, rows: int) -> Counts:
     """The counts of as many rows as one stands for."""
     named = {name: getattr(counts, name) * rows for name in ("delete", "held", "waiting", "null")}
     return Counts(rows=rows, before_1970=counts.before_1970 * rows, future=counts.future * rows, **named)
-
-
-def _wait_for(handle: int, where: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise StorageError(
-                    "another run of retention is at these files", where=where, fix="run again later"
-                ) from None
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    """What changes with a file: which one it is, its size, and when it was written."""
-    state = path.stat()
-    return state.st_ino, state.st_dev, state.st_size, state.st_mtime_ns, state.st_ctime_ns
-
-
-def _check_unchanged(path: Path, state: tuple[int, ...], where: str) -> None:
-    if not path.exists() or _state(path) != state:
-        raise StorageError(
-            "the file changed while its rows were looked at; it is as the other writer left it",
-            where=where,
-            fix="run again when nobody writes it",
-        )
-
-
-def _step(path: Path, draft: Path | None, *, whole: bool) -> None:
-    """The one step that changes a file; before it the file is as it was, after it its rows are gone."""
-    real = path.resolve()
-    if whole:
-        real.unlink()
-    elif draft is not None:
-        state = real.stat()
-        with suppress(PermissionError):
-            os.chown(draft, state.st_uid, state.st_gid)
-        draft.chmod(state.st_mode & 0o7777)
-        draft.replace(real)
-    sync_folder(real.parent)

@@ -17,9 +17,9 @@ import pyarrow as pa
 from airflow_veil.privacy.errors import SchemaError, StorageError
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, moments
-from airflow_veil.privacy.retention.files import Frozen, Survey
 from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.retention.sorting import check_type
+from airflow_veil.privacy.retention.survey import Frozen, Survey
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.postgres import PostgresSource
 from airflow_veil.privacy.storage.table_name import quoted

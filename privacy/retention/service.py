@@ -23,10 +23,11 @@ from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.retention.clock import doubt, wall_clock
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
-from airflow_veil.privacy.retention.files import FileStore, Survey
+from airflow_veil.privacy.retention.files import FileStore
 from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.retention.postgres_table import PostgresStore
 from airflow_veil.privacy.retention.sqlite_table import SqliteStore
+from airflow_veil.privacy.retention.survey import Survey
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.keys.ring import KeyRing

@@ -18,7 +18,7 @@ from tests.unit.retention.conftest import CUT, RULE, Place, days_around, visits
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
 from airflow_veil.privacy.retention import files as files_module
-from airflow_veil.privacy.retention import parquet_file
+from airflow_veil.privacy.retention import parquet_file, swap
 from airflow_veil.privacy.retention.counts import Files
 
 
@@ -413,7 +413,7 @@ class TestWorkers:
         """And given up where it does not come free."""
         place.file("a.parquet", visits(days_around(5, 5)))
         store = files_module.FileStore(place.workspace().source("visits"), "at")
-        monkeypatch.setattr(files_module, "PATIENCE", 0.0)
+        monkeypatch.setattr(swap, "PATIENCE", 0.0)
 
         with store.alone(), pytest.raises(StorageError, match="another run") as error:
             place.enforce()
