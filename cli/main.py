@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airflow_veil.cli import (
+    audit,
     budget,
     check,
     demo,
@@ -56,6 +57,7 @@ for _name, _group in {
     "budget": budget.app,
     "retention": retention.app,
     "holds": holds.app,
+    "audit": audit.app,
     "lineage": lineage.app,
     "demo": demo.app,
 }.items():

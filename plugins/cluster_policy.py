@@ -78,8 +78,8 @@ def _check(path: Path, _modified: int) -> tuple[str, dict[str, tuple[str, ...]]]
 def _no_rows_by_xcom(task: Any) -> None:
     """Tasks of the suite hand on references; rows go from file to file.
 
-    Refused are a field other than `after` that is fed by XCom, and a sub-class that brings its own `execute` or `run`
-    and pushes what that returns.
+    Refused are a field other than `after` that is fed by XCom, and a sub-class that brings its own `execute`, `run` or
+    `poke` and pushes what that returns.
     """
     for field in type(task).template_fields:
         if field != "after" and _is_from_xcom(getattr(task, field, None)):
@@ -87,7 +87,7 @@ def _no_rows_by_xcom(task: Any) -> None:
                 task, f"`{field}` is fed by XCom; name a file or a policy instead, so that no rows pass there"
             )
     foreign = next(
-        (cls for cls in type(task).__mro__ if {"execute", "run"} & vars(cls).keys()),
+        (cls for cls in type(task).__mro__ if {"execute", "run", "poke"} & vars(cls).keys()),
         type(task),
     )
     if not foreign.__module__.startswith("airflow_veil.") and task.do_xcom_push:

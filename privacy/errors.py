@@ -15,6 +15,7 @@ VeilError
 │   └── AnswerBusyError        somebody else is making the answer just now
 ├── RetentionError     rows cannot be deleted as the policy says, or a hold cannot be placed or lifted
 │   └── ApprovalNeededError  more would be deleted, or with another clock, than goes without somebody's approval
+├── AuditError         evidence is not what was signed, or cannot be checked
 └── InternalError      our own bug
 """
 
@@ -130,6 +131,10 @@ class RetentionError(VeilError):
 
 class ApprovalNeededError(RetentionError):
     """Nothing was deleted: somebody has to look at the plan and approve it, with a reason."""
+
+
+class AuditError(VeilError):
+    """Evidence, a checkpoint or a proof is not what was recorded and signed, or cannot be checked."""
 
 
 class InternalError(VeilError):

@@ -1,7 +1,7 @@
 """The tables of the ledger, the same on SQLite and PostgreSQL; `migrations/` makes them.
 
-What the tables themselves cannot say, that evidence, measurements and answers are neither changed nor deleted and
-that a charge only moves on, triggers do: see the migrations.
+What the tables themselves cannot say, that evidence, measurements and answers are neither changed nor deleted but
+for payloads that are erased, and that a charge only moves on, triggers do: see the migrations.
 """
 
 from __future__ import annotations
@@ -74,11 +74,21 @@ evidence = Table(
     Column("kind", String(64), nullable=False),
     Column("actor", String(512), nullable=False),
     Column("subject", String(512), nullable=False),
-    Column("payload", Text, nullable=False),
-    Column("salt", String(64), nullable=False),
+    # Null once they are erased, both together.
+    Column("payload", Text),
+    Column("salt", String(64)),
     Column("payload_digest", String(64), nullable=False),
     Column("prev_digest", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
+    CheckConstraint("seq > 0", name="seq"),
+)
+
+evidence_nodes = Table(
+    "evidence_nodes",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    # The Merkle tree's full subtrees that end with this entry, 32 bytes each, the entry's own leaf first.
+    Column("hashes", LargeBinary, nullable=False),
     CheckConstraint("seq > 0", name="seq"),
 )
 

@@ -39,7 +39,7 @@ from airflow_veil.privacy.release.reference import Reference
 from airflow_veil.privacy.release.workspace import Workspace
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.storage.base import Source
+    from airflow_veil.privacy.storage.base import Source, Written
 
 PATIENCE = 600.0
 """Seconds to wait for another task that is at the same answer."""
@@ -174,27 +174,20 @@ def _publish(
         actor=actor,
     )
     table, told = stored.from_bytes(answer.answer)
+    published = begun.state is not ReleaseState.STAGED
+    written = None if published else _stage(workspace, begun, table)
     sources = {name: source.identity for name, source in _sources(workspace, query).items()}
     target = destination.identity(query.name)
-    made = of_answer(workspace.loaded, query, sources, target, table.schema, rows=table.num_rows)
-    published = begun.state is not ReleaseState.STAGED
-    if not published:
-        with destination.writer(query.name, begun.release_id, table.schema) as writer:
-            for batch in table.to_batches():
-                writer.write(batch)
-            written = writer.close()
-        made = of_answer(
-            workspace.loaded, query, sources, target, table.schema, rows=table.num_rows, written=written
-        )
-        workspace.ledger.draft(
-            begun.release_id,
-            {
-                **manifest.answered(workspace, query, sources[query.dataset], interval, told),
-                "output": manifest.output_of(written),
-                "lineage": made.as_dict(),
-            },
-        )
-        _commit(workspace, begun.release_id, rows=table.num_rows, actor=actor)
+    made = of_answer(
+        workspace.loaded, query, sources, target, table.schema, rows=table.num_rows, written=written
+    )
+    if written is not None:
+        facts = {
+            **manifest.answered(workspace, query, sources[query.dataset], interval, told),
+            "output": manifest.output_of(written),
+            "lineage": made.as_dict(),
+        }
+        _commit(workspace, replace(begun, manifest=facts), rows=table.num_rows, actor=actor)
     made = replace(
         made, output=made.output and replace(made.output, version=begun.release_id, published=True)
     )
@@ -215,13 +208,26 @@ def _publish(
     )
 
 
-def _commit(workspace: Workspace, release_id: str, *, rows: int, actor: str) -> None:
-    """Publish first for readers, then in the ledger; a kill in between is mended by the same call."""
-    staged = workspace.ledger.release(release_id)
+def _stage(workspace: Workspace, begun: ReleaseRecord, table: pa.Table) -> Written:
+    """Write the cells where no reader looks."""
+    with workspace.destination.writer(begun.dataset, begun.release_id, table.schema) as writer:
+        for batch in table.to_batches():
+            writer.write(batch)
+        return writer.close()
+
+
+def _commit(workspace: Workspace, staged: ReleaseRecord, *, rows: int, actor: str) -> None:
+    """Publish first for readers, then in the ledger; a kill in between is mended by the same call.
+
+    Two tasks at once may both come here with the same answer: the first to commit publishes, and both say the same to
+    the ledger.
+    """
     final = manifest.final(staged, workspace.loaded, now=datetime.now(UTC))
-    if not workspace.destination.commit(staged.dataset, release_id, manifest=final):
-        final = workspace.destination.manifest(staged.dataset, release_id)
-    workspace.ledger.publish(release_id, final, rows_out=rows, expires_at=manifest.expiry(final), actor=actor)
+    if not workspace.destination.commit(staged.dataset, staged.release_id, manifest=final):
+        final = workspace.destination.manifest(staged.dataset, staged.release_id)
+    workspace.ledger.publish(
+        staged.release_id, final, rows_out=rows, expires_at=manifest.expiry(final), actor=actor
+    )
 
 
 def _sources(workspace: Workspace, query: Query) -> dict[str, Source]:

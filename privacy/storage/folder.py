@@ -28,7 +28,14 @@ from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.storage.base import DatasetIdentity, Source, Writer, Written
 from airflow_veil.privacy.storage.csv import CsvSource
 from airflow_veil.privacy.storage.csv_writer import CsvWriter
-from airflow_veil.privacy.storage.durable import point, remove, remove_leavings, sync_folder, write_whole
+from airflow_veil.privacy.storage.durable import (
+    DRAFT,
+    point,
+    remove,
+    remove_leavings,
+    sync_folder,
+    write_whole,
+)
 from airflow_veil.privacy.storage.failure import storing, unfit
 from airflow_veil.privacy.storage.files import MANIFEST
 from airflow_veil.privacy.storage.names import segment
@@ -71,8 +78,7 @@ class FolderDestination:
         attempt = staged.with_name(f"{ATTEMPT}{release_id}-{secrets.token_hex(8)}")
         with storing("staging", str(self.root)):
             attempt.parent.mkdir(parents=True, exist_ok=True)
-            attempt.mkdir(mode=0o700)
-        lock = _lock(attempt)
+            lock = _make_locked(attempt)
         try:
             keep_schema(attempt, schema)
             writer = (ParquetWriter if self.format == "parquet" else CsvWriter)(attempt, schema)
@@ -266,11 +272,24 @@ def _attempts(folder: Path, prefix: str) -> Iterator[Path]:
         yield from sorted(path for path in folder.iterdir() if path.name.startswith(prefix))
 
 
-def _lock(folder: Path) -> int:
-    """Lock a folder until the handle is closed, which the system does for a process that dies."""
-    with storing("staging", str(folder)):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _make_locked(attempt: Path) -> int:
+    """Make the folder of an attempt, locked from the moment on that it bears its name.
+
+    Were it there before it is locked, the commit of another attempt could take it for one that nobody is at.
+
+    Returns:
+        The handle that holds the lock until it is closed, which the system does for a process that dies.
+    """
+    draft = attempt.with_name(f"{DRAFT}{secrets.token_hex(8)}")
+    draft.mkdir(mode=0o700)
+    handle = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.rename(attempt)
+    except BaseException:
+        os.close(handle)
+        remove(draft)
+        raise
     return handle
 
 

@@ -54,7 +54,7 @@ class TestRetention:
 
         assert "visits needs approval: 2 of 6 rows would go, 33.3%" in shown
         assert (planned["delete"], planned["files"]["rewritten"]) == (2, 1)
-        assert refused.exit_code == 7
+        assert refused.exit_code == 8
         assert "--approve REASON" in refused.output
 
         done = shop.ok("retention", "enforce", policy, "-d", "visits", "--approve", "ticket 1: looked at")
@@ -98,4 +98,4 @@ class TestRetention:
         assert shop.veil("retention", "enforce", policy).exit_code == 2
         assert shop.veil("retention", "enforce", policy, "-d", "visits", "--releases").exit_code == 2
         policy.write_text(POLICY.replace("    retention: {after: P1Y, from: at}\n", ""))
-        assert shop.veil("retention", "plan", policy).exit_code == 7
+        assert shop.veil("retention", "plan", policy).exit_code == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,15 @@ ACTOR = "test:analyst"
 EPSILON: dict[str, Any] = {"epsilon": 1000, "delta": 0.01}
 RHO: dict[str, Any] = {"rho": 500_000, "delta": 0.01}
 SURE: dict[str, Any] = {"epsilon": 900}
-"""So much that noise is zero, but for one draw in e^100 or fewer: the answer shows the exact value."""
+"""So much that the answer shows the exact value: where a unit changes a statistic by thirty steps at most, and it is
+the only one, noise is not zero once in e^30 draws."""
+
+
+def tells(text: str, secret: str) -> bool:
+    """Whether a text tells something: a number counts only where it stands by itself, and not in a digest or a time."""
+    if not secret.isdigit():
+        return secret in text
+    return re.search(rf"(?<![\w.]){secret}(?!\w)", text) is not None
 
 
 def night(number: int = 0) -> Interval:

@@ -60,7 +60,7 @@ class TestCensus:
         measures = {
             "rows": "count",
             "persons": "count_distinct",
-            "income": {"sum": {"column": "income", "bounds": [0, 100_000], "granularity": 1000}},
+            "income": {"sum": {"column": "income", "bounds": [0, 100_000], "granularity": 10_000}},
         }
 
         answer = house(tmp_path, census, "pid").ask({"spend": SURE, "measures": measures})
@@ -69,9 +69,9 @@ class TestCensus:
         rows, counted, income = answer["value"]
         assert (rows, counted) == (persons, persons)
         # A person's rows weigh one in all: the mean, rounded down to whole steps.
-        steps = (census["income"].clip(0, 100_000) / 1000).round()
+        steps = (census["income"].clip(0, 100_000) / 10_000).round()
         sums = steps.groupby(census["pid"]).agg(["sum", "count"])
-        assert income == (sums["sum"] // sums["count"]).sum() * 1000
+        assert income == (sums["sum"] // sums["count"]).sum() * 10_000
 
     def test_groups_of_people(self, tmp_path: Path, census: pd.DataFrame) -> None:
         """Education by marriage: exact with next to no noise, where all rows of a person are allowed."""
@@ -146,7 +146,7 @@ class TestRestaurant:
             "spend": {"rho": 0.5},
             "keys": DAYS,
             "contribution": {"groups_per_unit": 7, "rows_per_group": 1},
-            "confidence": 0.999999,
+            "confidence": 1 - 1e-9,
             "measures": {"euros": {"sum": {"column": "euros", "bounds": [0, 50]}}},
         }
 

@@ -84,7 +84,7 @@ class TestCasts:
     def test_whole_numbers_do_not_overflow(self, tmp_path: Path) -> None:
         """Sums of narrow columns are added in 64 bits."""
         house = House(tmp_path, table(x=pa.array([127] * 5_000, pa.int8())))
-        measure = {"sum": {"column": "x", "bounds": [0, 127], "granularity": 1}}
+        measure = {"sum": {"column": "x", "bounds": [0, 127], "granularity": 12.7}}
 
         answer = house.ask({"spend": SURE, "keys": ONE_GROUP, "measures": {"s": measure}})
 

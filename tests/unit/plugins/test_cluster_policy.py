@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowClusterPolicyViolation
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, PokeReturnValue
 
+from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
+from airflow_veil.operators.dp_release import DPReleaseOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
 from airflow_veil.operators.validate import ValidateOperator
 from airflow_veil.plugins.cluster_policy import task_policy
@@ -26,6 +28,20 @@ datasets:
     columns:
       id: {class: direct_identifier, treat: {token: {domain: customer}}}
 """
+QUERIES = """\
+release: {destination: releases}
+differential_privacy:
+  budgets: {people: {unit: customers.id, epsilon: 1}}
+  queries:
+    people_in_all: {dataset: customers, budget: people, spend: {epsilon: 0.1}, measures: {people: count_distinct}}
+"""
+
+
+class CuriousSensor(BudgetSensor):
+    """A sensor from outside the suite that would hand on whatever it likes."""
+
+    def poke(self, context: Any) -> Any:
+        return PokeReturnValue(is_done=True, xcom_value="value")
 
 
 class CuriousOperator(SanitizeOperator):
@@ -137,3 +153,24 @@ class TestTaskPolicy:
             task_policy(
                 CuriousOperator(task_id="task", policy=str(policy), dataset="customers", do_xcom_push=False)
             )
+
+    def test_queries_are_named_as_data_sets_are(self, policy: Path) -> None:
+        """A task that answers a query names one of the policy's queries; so does a sensor that waits for its money."""
+        policy.write_text(POLICY + QUERIES)
+        with DAG("dag", schedule=None):
+            task_policy(DPReleaseOperator(task_id="answer", policy=str(policy), query="people_in_all"))
+            task_policy(BudgetSensor(task_id="wait", policy=str(policy), query="people_in_all"))
+
+        for operator in (DPReleaseOperator, BudgetSensor):
+            message = _violation(
+                lambda made=operator: made(task_id="task", policy=str(policy), query="customers")
+            )
+            assert "has no query customers; it has people_in_all" in message
+
+    def test_a_sensor_that_returns_what_it_likes_is_refused(self, policy: Path) -> None:
+        """What a sensor pokes may go to XCom, too."""
+        policy.write_text(POLICY + QUERIES)
+
+        assert "CuriousSensor" in _violation(
+            lambda: CuriousSensor(task_id="task", policy=str(policy), query="people_in_all")
+        )

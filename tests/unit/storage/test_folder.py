@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -139,6 +140,23 @@ class TestFolderDestination:
 
         assert not destination.commit("people", "r1", manifest=MANIFEST)
         assert destination.releases("people") == ("r1",)
+
+    def test_an_attempt_is_never_there_without_its_lock(
+        self, destination: FolderDestination, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A commit of another attempt removes what nobody holds: one that is being made must not look so."""
+        flock = fcntl.flock
+
+        def discarded_first(handle: int, operation: int) -> None:
+            monkeypatch.undo()
+            destination.discard("people", "r1")
+            flock(handle, operation)
+
+        monkeypatch.setattr(fcntl, "flock", discarded_first)
+
+        stage(destination, "r1", 1, 2)
+
+        assert destination.commit("people", "r1", manifest=MANIFEST)
 
     def test_commits_at_once_give_one_release(self, destination: FolderDestination) -> None:
         """Threads stand for two tasks of one run: exactly one publishes, none fails for a reason but lateness."""
