@@ -52,6 +52,7 @@ _OPERATORS = [
         "scrub",
         "dp_release",
         "budget_sensor",
+        "retention",
         "anchor",
     )
 ]

@@ -15,7 +15,9 @@ from airflow_veil.privacy.ledger.budgets import Budgets
 from airflow_veil.privacy.ledger.database import connect, name_of, reading, writing
 from airflow_veil.privacy.ledger.evidence import Entry, Erasures, Head
 from airflow_veil.privacy.ledger.fault import permanent
+from airflow_veil.privacy.ledger.holds import Holds
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
+from airflow_veil.privacy.ledger.retention import RetentionRuns
 from airflow_veil.privacy.ledger.schema import upgrade
 from airflow_veil.privacy.ledger.tree import EvidenceTree
 
@@ -64,6 +66,16 @@ class Ledger:
     def budgets(self) -> Budgets:
         """The privacy budgets: how much may be learned of people over all releases."""
         return Budgets(self._engine)
+
+    @property
+    def retention(self) -> RetentionRuns:
+        """The runs that deleted rows whose time was over."""
+        return RetentionRuns(self._engine)
+
+    @property
+    def holds(self) -> Holds:
+        """What keeps rows although their time is over."""
+        return Holds(self._engine)
 
     @property
     def tree(self) -> EvidenceTree:

@@ -223,3 +223,54 @@ dp_answers = Table(
     Column("stored_at", UtcDateTime, nullable=False),
     UniqueConstraint("charge_id"),
 )
+
+retention_runs = Table(
+    "retention_runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("policy", String(128), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    Column("cut_off", UtcDateTime, nullable=False),
+    # By which clock: what the next run's clock is compared with.
+    Column("at", UtcDateTime, nullable=False),
+    Column("planned", Text, nullable=False),
+    Column("done", Text),
+    Column("actor", String(512), nullable=False),
+    Column("approved_by", String(512)),
+    Column("approval", Text),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    CheckConstraint("(approved_by IS NULL) = (approval IS NULL)", name="approval"),
+    CheckConstraint("(done IS NULL) = (finished_at IS NULL)", name="finished"),
+    Index("ix_retention_runs_dataset", "policy", "dataset", "at"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("hold_id", String(64), primary_key=True),
+    Column("policy", String(128), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    # How subjects are hashed; without a version all rows of the data set are held.
+    Column("domain", String(512)),
+    Column("key_version", Integer),
+    Column("reason", Text, nullable=False),
+    Column("placed_by", String(512), nullable=False),
+    Column("placed_at", UtcDateTime, nullable=False),
+    Column("lifted_by", String(512)),
+    Column("lifted_at", UtcDateTime),
+    Column("lift_reason", Text),
+    CheckConstraint("(domain IS NULL) = (key_version IS NULL)", name="subjects"),
+    CheckConstraint(
+        "(lifted_at IS NULL) = (lifted_by IS NULL) AND (lifted_at IS NULL) = (lift_reason IS NULL)",
+        name="lifted",
+    ),
+    Index("ix_holds_dataset", "policy", "dataset"),
+)
+
+hold_subjects = Table(
+    "hold_subjects",
+    metadata,
+    Column("hold_id", String(64), ForeignKey("holds.hold_id"), primary_key=True),
+    Column("subject", String(64), primary_key=True),
+)

@@ -45,6 +45,8 @@ class TestExitCodes:
             pytest.param(errors.BudgetError("x"), 6, id="budget"),
             pytest.param(errors.BudgetExhaustedError("x"), 6, id="budget exhausted"),
             pytest.param(errors.AnswerBusyError("x"), 5, id="answer busy"),
+            pytest.param(errors.RetentionError("x"), 8, id="retention"),
+            pytest.param(errors.ApprovalNeededError("x"), 8, id="approval"),
             pytest.param(errors.AuditError("x"), 7, id="audit"),
             pytest.param(errors.InternalError("x"), 70, id="internal"),
             pytest.param(ValueError("x"), 70, id="unexpected"),
