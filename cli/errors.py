@@ -31,6 +31,8 @@ EXIT_CODES: Final[dict[type[errors.VeilError], int]] = {
     errors.ReleaseError: 5,
     errors.LedgerError: 5,
     errors.BudgetError: 6,
+    errors.AuditError: 7,
+    errors.RetentionError: 8,
     errors.InternalError: INTERNAL,
     errors.VeilError: 4,
 }
@@ -40,10 +42,12 @@ MEANINGS: Final[dict[int, str]] = {
     0: "done, nothing is wrong",
     1: "the policy or the data does not check",
     USAGE: "the command was not understood",
-    3: "the key ring cannot be used",
+    3: "the key ring or a key cannot be used",
     4: "a source, an output or a connection cannot be used",
     5: "the release or the ledger cannot be used",
     6: "the privacy budget does not allow it",
+    7: "the evidence is not what was signed, or cannot be checked",
+    8: "rows may not be deleted so, or somebody has to approve it",
     INTERNAL: "a bug of airflow-veil",
 }
 """Exit code to what it says."""

@@ -7,16 +7,19 @@ from typing import Annotated
 import typer
 
 from airflow_veil.cli import (
+    audit,
     budget,
     check,
     demo,
     detokenize,
     diff,
     dp,
+    holds,
     keys,
     lineage,
     plan,
     releases,
+    retention,
     run,
     schema,
 )
@@ -52,6 +55,9 @@ for _name, _group in {
     "releases": releases.app,
     "dp": dp.app,
     "budget": budget.app,
+    "retention": retention.app,
+    "holds": holds.app,
+    "audit": audit.app,
     "lineage": lineage.app,
     "demo": demo.app,
 }.items():

@@ -36,7 +36,7 @@ class VeilOperator(BaseOperator):
     """
 
     names: ClassVar[str] = "datasets"
-    """What of the policy `dataset` names: one of its data sets, or one of its queries."""
+    """What of the policy `dataset` names: one of its data sets or queries, or nothing, for `policies` as a whole."""
     template_fields: Sequence[str] = ("policy", "dataset", "source", "destination")
     ui_color = "#e6eef5"
 

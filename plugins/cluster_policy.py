@@ -17,6 +17,7 @@ default_transport_env()
 
 _BASES = ("airflow_veil.operators.base", "airflow_veil.operators.budget_sensor")
 _WORDS = {"datasets": "data set", "queries": "query"}
+"""What a task can be about, but for the whole policy."""
 
 
 @hookimpl
@@ -49,6 +50,8 @@ def _policy_checks(task: Any) -> None:
     findings, names = _check(path, path.stat().st_mtime_ns)
     if findings:
         _refuse(task, f"the policy does not check:\n{findings}")
+    if task.names not in _WORDS:
+        return
     known, word = names[task.names], _WORDS[task.names]
     if "{{" not in task.dataset and task.dataset not in known:
         _refuse(

@@ -17,10 +17,14 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {
                 "integration-name": "Veil",
-                "python-modules": ["airflow_veil.hooks.keys", "airflow_veil.hooks.ledger"],
+                "python-modules": [
+                    "airflow_veil.hooks.keys",
+                    "airflow_veil.hooks.ledger",
+                    "airflow_veil.hooks.audit_key",
+                ],
             }
         ],
-        "connection-types": [_KEYS_CONNECTION, _LEDGER_CONNECTION],
+        "connection-types": [_KEYS_CONNECTION, _LEDGER_CONNECTION, _AUDIT_KEY_CONNECTION],
         "plugins": [{"name": "airflow_veil", "plugin-class": "airflow_veil.plugins.plugin.VeilPlugin"}],
         "config": {"veil": _CONFIG},
     }
@@ -48,6 +52,8 @@ _OPERATORS = [
         "scrub",
         "dp_release",
         "budget_sensor",
+        "retention",
+        "anchor",
     )
 ]
 
@@ -82,6 +88,24 @@ _LEDGER_CONNECTION = {
         "placeholders": {"host": "ledger.example.com", "port": "5432", "schema": "veil"},
     },
     "conn-fields": {},
+}
+
+_AUDIT_KEY_CONNECTION = {
+    "connection-type": "veil_audit_key",
+    "hook-class-name": "airflow_veil.hooks.audit_key.AuditKeyHook",
+    "hook-name": "Veil audit key",
+    "ui-field-behaviour": {
+        "hidden-fields": ["host", "port", "login", "schema"],
+        "relabeling": {"password": "Signing key"},
+        "placeholders": {"password": "the line that veil audit keygen writes to its file"},
+    },
+    "conn-fields": {
+        "file": {
+            "label": "Key file",
+            "description": "Path of a signing key's file with mode 0600, instead of the key itself.",
+            "schema": _TEXT,
+        }
+    },
 }
 
 

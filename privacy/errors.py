@@ -13,6 +13,9 @@ VeilError
 │   ├── BudgetError            a privacy budget is not what was named, or cannot be changed so
 │   │   └── BudgetExhaustedError  what is left of a budget does not pay for the answer
 │   └── AnswerBusyError        somebody else is making the answer just now
+├── RetentionError     rows cannot be deleted as the policy says, or a hold cannot be placed or lifted
+│   └── ApprovalNeededError  more would be deleted, or with another clock, than goes without somebody's approval
+├── AuditError         evidence is not what was signed, or cannot be checked
 └── InternalError      our own bug
 """
 
@@ -120,6 +123,18 @@ class BudgetExhaustedError(BudgetError):
 
 class AnswerBusyError(LedgerError):
     """Somebody else is making the same answer just now: it is drawn once, so wait for theirs."""
+
+
+class RetentionError(VeilError):
+    """Rows cannot be deleted as the policy says, or a hold cannot be placed or lifted; nothing was deleted."""
+
+
+class ApprovalNeededError(RetentionError):
+    """Nothing was deleted: somebody has to look at the plan and approve it, with a reason."""
+
+
+class AuditError(VeilError):
+    """Evidence, a checkpoint or a proof is not what was recorded and signed, or cannot be checked."""
 
 
 class InternalError(VeilError):

@@ -33,6 +33,26 @@ def after(moment: datetime, period: str, *, times: int = 1) -> datetime:
         raise ValueError(f"{times} times {period} leads beyond the calendar") from None
 
 
+def before(moment: datetime, period: str) -> datetime:
+    """The latest moment, with this time of day, that has the whole period behind it at the given moment.
+
+    Days are taken away first, and then months, the last day of a shorter month standing for those that it lacks: so
+    `after(before(moment, period), period)` is never later than the moment.
+
+    Args:
+        moment: A time.
+        period: Years, months, weeks and days, as `P1Y6M`.
+
+    Raises:
+        ValueError: The text is no period, or the calendar begins after.
+    """
+    months, days = _length(period)
+    try:
+        return after(moment - timedelta(days=days), f"P{months}M", times=-1)
+    except OverflowError:
+        raise ValueError(f"{period} leads beyond the calendar") from None
+
+
 def around(moment: datetime, first: datetime, period: str) -> tuple[datetime, datetime]:
     """The period that a moment is in, where one follows the other: its start, and the start of the next.
 

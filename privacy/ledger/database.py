@@ -148,6 +148,8 @@ def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     # The rollback journal, not WAL: the ledger stays one file, which can be copied, lie on any file system
     # and be read where it cannot be written. EXTRA: what was committed survives a power cut.
     connection.execute("PRAGMA synchronous = EXTRA")
+    # A payload that is erased is overwritten, not left in a free corner of its page.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,7 +1,8 @@
 """Evidence: what was done, when, by whom and to what; each entry's digest covers all entries before it.
 
 An entry's digest covers its payload only by the payload's salted digest, so entries can be shown and checked
-without their payloads, and a payload cannot be guessed from its digest.
+without their payloads, a payload cannot be guessed from its digest, and it can be erased together with its salt:
+every digest and every proof stays valid. An entry is also a leaf of the Merkle tree that `tree.py` keeps.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
-from airflow_veil.privacy.ledger.canonical import canonical_json, read_canonical, sha256_of
+from airflow_veil.privacy.audit.merkle import leaf_hash
+from airflow_veil.privacy.ledger import tree
+from airflow_veil.privacy.ledger.canonical import canonical_json, read_canonical
 from airflow_veil.privacy.ledger.fault import permanent
 from airflow_veil.privacy.ledger.tables import evidence
 
@@ -24,6 +27,8 @@ LONGEST_TEXT = 1024
 """Characters of a text in a payload: enough for a name, a digest or a reason, not for a document."""
 LARGEST_PAYLOAD = 64 * 1024
 """Characters of a payload. What is larger is kept elsewhere, and its digest here."""
+ERASED = "evidence.erased"
+"""The kind of the entries that say whose payload was erased."""
 _LONGEST_NAME = 512
 _KIND = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)*")
 
@@ -51,8 +56,9 @@ class Entry:
         kind: What was done: `release.published`, `detokenize`, `keys.rotated` …
         actor: Who did it.
         subject: What it was done to, such as policy/data set/release.
-        payload: Canonical JSON of an object: names, types, counts and digests, never a value of the data.
-        salt: 32 random bytes in hex.
+        payload: Canonical JSON of an object: names, types, counts and digests, never a value of the data; None
+            once it is erased.
+        salt: 32 random bytes in hex; None once the payload is erased.
         payload_digest: SHA-256 of the salt, as written, followed by the payload, in hex.
         prev_digest: The digest of the entry before; zeros at the first.
         digest: SHA-256 of the canonical JSON of seq, recorded_at, kind, actor, subject, payload_digest and
@@ -64,15 +70,21 @@ class Entry:
     kind: str
     actor: str
     subject: str
-    payload: str
-    salt: str
+    payload: str | None
+    salt: str | None
     payload_digest: str
     prev_digest: str
     digest: str
 
     @property
     def content(self) -> dict[str, Any]:
-        """The payload, parsed."""
+        """The payload, parsed.
+
+        Raises:
+            LedgerError: It was erased.
+        """
+        if self.payload is None:
+            raise permanent(f"the payload of entry {self.seq} of the evidence was erased")
         content: dict[str, Any] = read_canonical(self.payload)
         return content
 
@@ -80,6 +92,20 @@ class Entry:
     def head(self) -> Head:
         """The chain's end when this entry was the last."""
         return Head(self.seq, self.digest)
+
+    @property
+    def leaf(self) -> bytes:
+        """The bytes that its digest covers: canonical JSON; its leaf in the Merkle tree."""
+        covered = {
+            "seq": self.seq,
+            "recorded_at": self.recorded_at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "kind": self.kind,
+            "actor": self.actor,
+            "subject": self.subject,
+            "payload_digest": self.payload_digest,
+            "prev_digest": self.prev_digest,
+        }
+        return canonical_json(covered).encode()
 
 
 def append(
@@ -108,9 +134,41 @@ def append(
         prev_digest=last.digest,
         digest="",
     )
-    entry = replace(draft, digest=_digest(draft))
+    leaf = draft.leaf
+    entry = replace(draft, digest=hashlib.sha256(leaf).hexdigest())
     connection.execute(insert(evidence), asdict(entry))
+    tree.append(connection, entry.seq, leaf_hash(leaf))
     return entry
+
+
+def erase(connection: Connection, seq: int, *, reason: str, actor: str) -> Entry:
+    """Erase an entry's payload and salt, in a transaction that holds the writer's lock.
+
+    Returns:
+        The entry that says so; where it was erased before, the one that said so then.
+
+    Raises:
+        LedgerError: There is no such entry, or the reason is not what an entry may hold.
+    """
+    row = evidence.c
+    found = connection.execute(select(row.payload, row.payload_digest).where(row.seq == seq)).one_or_none()
+    if found is None:
+        raise permanent(f"the evidence has no entry {seq}", fix="list the entries with `veil audit export`")
+    subject = f"evidence/{seq}"
+    if found.payload is None:
+        return _last_of(connection, ERASED, subject)
+    told = {"reason": reason, "payload_digest": found.payload_digest}
+    entry = append(connection, kind=ERASED, subject=subject, payload=told, actor=actor)
+    connection.execute(update(evidence).where(row.seq == seq).values(payload=None, salt=None))
+    return entry
+
+
+def _last_of(connection: Connection, kind: str, subject: str) -> Entry:
+    row = evidence.c
+    found = connection.execute(
+        select(evidence).where(row.kind == kind, row.subject == subject).order_by(row.seq.desc()).limit(1)
+    )
+    return Entry(**found.mappings().one())
 
 
 def head(connection: Connection) -> Head:
@@ -146,9 +204,9 @@ def follow(entries: Iterable[Entry], start: Head, anchor: Head | None = None) ->
     for entry in entries:
         if entry.seq != start.seq + 1 or entry.prev_digest != start.digest:
             raise _broken(start.seq + 1, "does not follow the entry before it")
-        if entry.payload_digest != _payload_digest(entry.salt, entry.payload):
+        if not _has_its_payload(entry):
             raise _broken(entry.seq, "has another payload than was recorded")
-        if entry.digest != _digest(entry):
+        if entry.digest != hashlib.sha256(entry.leaf).hexdigest():
             raise _broken(entry.seq, "is not as it was recorded")
         start = entry.head
         if anchor and anchor.seq == start.seq and anchor != start:
@@ -156,17 +214,37 @@ def follow(entries: Iterable[Entry], start: Head, anchor: Head | None = None) ->
     return start
 
 
-def _digest(entry: Entry) -> str:
-    covered = {
-        "seq": entry.seq,
-        "recorded_at": entry.recorded_at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "kind": entry.kind,
-        "actor": entry.actor,
-        "subject": entry.subject,
-        "payload_digest": entry.payload_digest,
-        "prev_digest": entry.prev_digest,
-    }
-    return sha256_of(canonical_json(covered))
+class Erasures:
+    """Payloads that are missing, and the entries that say that they were erased."""
+
+    def __init__(self) -> None:
+        self._missing: set[int] = set()
+        self._said: set[str] = set()
+
+    def note(self, entries: Iterable[Entry]) -> None:
+        """Take note of some entries."""
+        for entry in entries:
+            if entry.payload is None:
+                self._missing.add(entry.seq)
+            if entry.kind == ERASED:
+                self._said.add(entry.subject)
+
+    def check(self) -> None:
+        """Once all entries are noted: a payload is missing only if an entry says so.
+
+        Raises:
+            LedgerError: One is missing that no entry tells of.
+        """
+        for seq in sorted(self._missing):
+            if f"evidence/{seq}" not in self._said:
+                raise _broken(seq, "has no payload, and no entry says that it was erased")
+
+
+def _has_its_payload(entry: Entry) -> bool:
+    """Whether the payload is the one that was recorded, or erased together with its salt."""
+    if entry.payload is None or entry.salt is None:
+        return entry.payload is None and entry.salt is None
+    return entry.payload_digest == _payload_digest(entry.salt, entry.payload)
 
 
 def _payload_digest(salt: str, payload: str) -> str:

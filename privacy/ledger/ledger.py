@@ -13,10 +13,13 @@ from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.ledger import evidence, releases
 from airflow_veil.privacy.ledger.budgets import Budgets
 from airflow_veil.privacy.ledger.database import connect, name_of, reading, writing
-from airflow_veil.privacy.ledger.evidence import Entry, Head
+from airflow_veil.privacy.ledger.evidence import Entry, Erasures, Head
 from airflow_veil.privacy.ledger.fault import permanent
+from airflow_veil.privacy.ledger.holds import Holds
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
+from airflow_veil.privacy.ledger.retention import RetentionRuns
 from airflow_veil.privacy.ledger.schema import upgrade
+from airflow_veil.privacy.ledger.tree import EvidenceTree
 
 _PAGE = 5_000
 
@@ -63,6 +66,21 @@ class Ledger:
     def budgets(self) -> Budgets:
         """The privacy budgets: how much may be learned of people over all releases."""
         return Budgets(self._engine)
+
+    @property
+    def retention(self) -> RetentionRuns:
+        """The runs that deleted rows whose time was over."""
+        return RetentionRuns(self._engine)
+
+    @property
+    def holds(self) -> Holds:
+        """What keeps rows although their time is over."""
+        return Holds(self._engine)
+
+    @property
+    def tree(self) -> EvidenceTree:
+        """The Merkle tree over the evidence: what checkpoints and proofs are made of."""
+        return EvidenceTree(self._engine)
 
     def begin_release(self, record: ReleaseRecord, *, actor: str) -> ReleaseRecord:
         """Begin the release of a run; one exists for each policy, data set and run key.
@@ -247,7 +265,7 @@ class Ledger:
         return schema
 
     def append_evidence(self, kind: str, subject: str, payload: Mapping[str, Any], *, actor: str) -> Entry:
-        """Add an entry to the evidence. It can never be changed or deleted, so it must hold no personal data.
+        """Add an entry to the evidence. It is never changed or deleted, so it must hold no personal data.
 
         Args:
             kind: What was done, such as `keys.rotated`: lower-case letters, `_` and `.`.
@@ -262,13 +280,33 @@ class Ledger:
         with writing(self._engine) as connection:
             return evidence.append(connection, kind=kind, subject=subject, payload=payload, actor=actor)
 
+    def erase_payload(self, seq: int, reason: str, actor: str) -> Entry:
+        """Erase the payload of an entry of the evidence, and its salt; its digests and all proofs stay valid.
+
+        What SQLite held is overwritten in its file; PostgreSQL keeps it until the table is vacuumed. Backups and
+        exports are beyond reach.
+
+        Args:
+            seq: The entry's number.
+            reason: Why, for the evidence; it must not hold personal data.
+            actor: Who erases it.
+
+        Returns:
+            The new entry that says so. A payload that was erased before stays so, and its entry is returned.
+
+        Raises:
+            LedgerError: There is no such entry, or the reason is not what evidence may hold.
+        """
+        with writing(self._engine) as connection:
+            return evidence.erase(connection, seq, reason=reason, actor=actor)
+
     def evidence(self, after: int = 0, *, limit: int | None = None) -> tuple[Entry, ...]:
         """The entries after number `after`, in order, at most `limit` of them."""
         with reading(self._engine) as connection:
             return evidence.read(connection, after=after, limit=limit)
 
     def verify_chain(self, anchor: Head | None = None) -> Head:
-        """Check every entry of the evidence.
+        """Check the chain of digests of the evidence; `privacy.audit` checks it against signed checkpoints.
 
         Args:
             anchor: The head that an earlier call returned, kept elsewhere. Without it, entries that were cut
@@ -280,9 +318,11 @@ class Ledger:
         Raises:
             LedgerError: An entry was changed, left out, put in, moved or cut off.
         """
-        head = Head()
+        head, erasures = Head(), Erasures()
         while page := self.evidence(head.seq, limit=_PAGE):
             head = evidence.follow(page, head, anchor)
+            erasures.note(page)
+        erasures.check()
         if anchor and anchor.seq > head.seq:
             raise permanent(
                 f"the evidence ends at entry {head.seq}, and once had {anchor.seq}",

@@ -1,7 +1,7 @@
 """The tables of the ledger, the same on SQLite and PostgreSQL; `migrations/` makes them.
 
-What the tables themselves cannot say, that evidence, measurements and answers are neither changed nor deleted and
-that a charge only moves on, triggers do: see the migrations.
+What the tables themselves cannot say, that evidence, measurements and answers are neither changed nor deleted but
+for payloads that are erased, and that a charge only moves on, triggers do: see the migrations.
 """
 
 from __future__ import annotations
@@ -74,11 +74,21 @@ evidence = Table(
     Column("kind", String(64), nullable=False),
     Column("actor", String(512), nullable=False),
     Column("subject", String(512), nullable=False),
-    Column("payload", Text, nullable=False),
-    Column("salt", String(64), nullable=False),
+    # Null once they are erased, both together.
+    Column("payload", Text),
+    Column("salt", String(64)),
     Column("payload_digest", String(64), nullable=False),
     Column("prev_digest", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
+    CheckConstraint("seq > 0", name="seq"),
+)
+
+evidence_nodes = Table(
+    "evidence_nodes",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    # The Merkle tree's full subtrees that end with this entry, 32 bytes each, the entry's own leaf first.
+    Column("hashes", LargeBinary, nullable=False),
     CheckConstraint("seq > 0", name="seq"),
 )
 
@@ -212,4 +222,55 @@ dp_answers = Table(
     Column("answer_digest", String(64), nullable=False),
     Column("stored_at", UtcDateTime, nullable=False),
     UniqueConstraint("charge_id"),
+)
+
+retention_runs = Table(
+    "retention_runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("policy", String(128), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    Column("cut_off", UtcDateTime, nullable=False),
+    # By which clock: what the next run's clock is compared with.
+    Column("at", UtcDateTime, nullable=False),
+    Column("planned", Text, nullable=False),
+    Column("done", Text),
+    Column("actor", String(512), nullable=False),
+    Column("approved_by", String(512)),
+    Column("approval", Text),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    CheckConstraint("(approved_by IS NULL) = (approval IS NULL)", name="approval"),
+    CheckConstraint("(done IS NULL) = (finished_at IS NULL)", name="finished"),
+    Index("ix_retention_runs_dataset", "policy", "dataset", "at"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("hold_id", String(64), primary_key=True),
+    Column("policy", String(128), nullable=False),
+    Column("dataset", String(128), nullable=False),
+    # How subjects are hashed; without a version all rows of the data set are held.
+    Column("domain", String(512)),
+    Column("key_version", Integer),
+    Column("reason", Text, nullable=False),
+    Column("placed_by", String(512), nullable=False),
+    Column("placed_at", UtcDateTime, nullable=False),
+    Column("lifted_by", String(512)),
+    Column("lifted_at", UtcDateTime),
+    Column("lift_reason", Text),
+    CheckConstraint("(domain IS NULL) = (key_version IS NULL)", name="subjects"),
+    CheckConstraint(
+        "(lifted_at IS NULL) = (lifted_by IS NULL) AND (lifted_at IS NULL) = (lift_reason IS NULL)",
+        name="lifted",
+    ),
+    Index("ix_holds_dataset", "policy", "dataset"),
+)
+
+hold_subjects = Table(
+    "hold_subjects",
+    metadata,
+    Column("hold_id", String(64), ForeignKey("holds.hold_id"), primary_key=True),
+    Column("subject", String(64), primary_key=True),
 )

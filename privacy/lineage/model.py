@@ -78,6 +78,7 @@ class Table:
         files: Files written, where it is known and they are files.
         version: The version, for a release.
         published: Whether it has left: consumers read it.
+        overwritten: Whether rows were taken out of what was there before.
     """
 
     identity: DatasetIdentity
@@ -87,6 +88,7 @@ class Table:
     files: int | None = None
     version: str | None = None
     published: bool = False
+    overwritten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,8 @@ class LineageRecord:
         policy_digest: SHA-256 of the policy file, in hex.
         plan_digest: SHA-256 of the plan, in hex; stands for all parameters.
         dataset: The data set's name in the policy.
-        stage: `fused`, a step's word, `publish`, `rollback`, `validate`, `detokenize` or `dp_release`.
+        stage: `fused`, a step's word, `publish`, `rollback`, `validate`, `detokenize`, `dp_release` or
+            `retention`.
         input: What was read.
         output: What was written; None for a task that only reads.
         edges: What the output is made of.

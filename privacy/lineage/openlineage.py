@@ -78,6 +78,8 @@ def outputs(record: LineageRecord) -> list[OutputDataset]:
     facets["columnLineage"] = _column_lineage_facet(record, table)
     facets["lineage"] = _lineage_facet(record, table)
     facets[FACET] = _privacy_facet(record)
+    if table.overwritten:
+        facets["lifecycleStateChange"] = _overwrite_facet()
     return [
         OutputDataset(
             namespace=table.identity.namespace,
@@ -131,6 +133,14 @@ def _version_facet(release: str) -> DatasetFacet:
     from openlineage.client.facet_v2 import dataset_version_dataset
 
     return dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=release, producer=producer())
+
+
+def _overwrite_facet() -> DatasetFacet:
+    from openlineage.client.facet_v2 import lifecycle_state_change_dataset as facet
+
+    return facet.LifecycleStateChangeDatasetFacet(
+        lifecycleStateChange=facet.LifecycleStateChange.OVERWRITE, producer=producer()
+    )
 
 
 def _column_lineage_facet(record: LineageRecord, table: Table) -> DatasetFacet:

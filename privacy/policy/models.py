@@ -23,6 +23,7 @@ from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.policy.differential_privacy import DifferentialPrivacy
 from airflow_veil.privacy.policy.names import Name, Period
+from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.transforms.base import Transform
@@ -161,6 +162,8 @@ class Dataset(Described):
     """What becomes of a source column that the policy does not name: dropped and reported, or the run fails."""
     expectations: str | None = None
     """The name of a Great Expectations suite that the output must meet before it is published."""
+    retention: Retention | None = None
+    """How long rows of the source are kept; they are deleted from the source itself when their time is over."""
 
     @property
     def releases_rows(self) -> bool:

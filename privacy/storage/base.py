@@ -208,6 +208,12 @@ class Destination(Protocol):
             ReleaseError: It is the current one.
         """
 
+    def withdraw(self, dataset: str, release_id: str) -> None:
+        """Remove a committed release, also if it is the current one: consumers then see none until the next.
+
+        Nothing happens if it is gone; a kill in between is mended by the same call.
+        """
+
     def sweep(self, dataset: str, older_than_seconds: float) -> int:
         """Remove what killed attempts left: not being written, and untouched for that long.
 

@@ -155,6 +155,15 @@ class FolderDestination:
         with storing("dropping", str(self._folder(dataset))):
             remove(self._folder(dataset) / segment(release_id, "release"))
 
+    def withdraw(self, dataset: str, release_id: str) -> None:
+        """See `Destination.withdraw`: the link goes first, so that it never leads to half a release."""
+        link = self._folder(dataset) / CURRENT
+        with storing("withdrawing", str(self._folder(dataset))):
+            if self.current(dataset) == release_id:
+                link.unlink(missing_ok=True)
+                sync_folder(link.parent)
+            remove(self._folder(dataset) / segment(release_id, "release"))
+
     def sweep(self, dataset: str, older_than_seconds: float) -> int:
         """See `Destination.sweep`."""
         folder = self._folder(dataset)

@@ -107,6 +107,14 @@ class ReleaseTable:
         mine = self.table.update().where(self.table.c.dataset == dataset)
         connection.execute(mine.values(is_current=self.table.c.table_name == table_name))
 
+    def hide(self, connection: Connection, dataset: str) -> None:
+        """Remove the view of a data set: nothing of it is current any more."""
+        prepare = connection.dialect.identifier_preparer
+        place = f"{prepare.quote_schema(self.schema)}." if self.schema else ""
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {place}{prepare.quote_identifier(dataset)}")
+        mine = self.table.update().where(self.table.c.dataset == dataset)
+        connection.execute(mine.values(is_current=False))
+
     def taken(self, connection: Connection, dataset: str) -> bool:
         """Whether something that is not our view bears the data set's name."""
         database = sa.inspect(connection)

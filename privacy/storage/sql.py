@@ -89,6 +89,11 @@ class SqlSource:
         """See `Source.fingerprint`."""
         return self._source.fingerprint()
 
+    @property
+    def table_source(self) -> SqliteSource | PostgresSource:
+        """The table as its database reads it."""
+        return self._source
+
     @cached_property
     def _source(self) -> SqliteSource | PostgresSource:
         url = database_url(self.url)
@@ -228,6 +233,14 @@ class SqlDestination:
                     raise ReleaseError(
                         "the current release cannot be dropped", where=dataset, fix="make another one current"
                     )
+                self._releases.forget(connection, row.table_name)
+
+    def withdraw(self, dataset: str, release_id: str) -> None:
+        """See `Destination.withdraw`: view and table go in one transaction."""
+        with self._releases.transaction("withdrawing") as connection:
+            for row in self._rows(connection, dataset, release_id, "committed"):
+                if row.is_current:
+                    self._releases.hide(connection, dataset)
                 self._releases.forget(connection, row.table_name)
 
     def sweep(self, dataset: str, older_than_seconds: float) -> int:

@@ -90,6 +90,28 @@ class TestDifferentialPrivacy:
         assert {word for word in named if not re.search(rf"\b{word}\b", self.PAGE)} == set()
 
 
+class TestRetention:
+    PAGE = (ROOT / "docs" / "retention.md").read_text()
+
+    def test_its_policy_checks(self, tmp_path: Path) -> None:
+        """The policy of the page has no mistakes."""
+        path = tmp_path / "shop.yaml"
+        path.write_text(_block(self.PAGE, "yaml"))
+
+        assert check(load(path)) == ()
+
+    def test_every_word_of_the_section_is_on_it(self) -> None:
+        """Whatever can be written is explained, and so is every count that can stay."""
+        from airflow_veil.privacy.policy.retention import Retention
+        from airflow_veil.privacy.retention.counts import Counts
+
+        words = {field.alias or name for name, field in Retention.model_fields.items()}
+        counts = set(Counts.__dataclass_fields__) - {"rows", "delete"}
+
+        assert {word for word in words if not re.search(rf"\b{word}: ", self.PAGE)} == set()
+        assert {count for count in counts if f"`{count}`" not in self.PAGE} == set()
+
+
 class TestArchitecture:
     @pytest.mark.parametrize(
         ("package", "modules"),

@@ -34,6 +34,7 @@ class Installation:
             "VEIL_KEYS": "",
             "VEIL_LEDGER": "",
             "VEIL_LINEAGE": "",
+            "VEIL_AUDIT_KEY": "",
             "VEIL_DEBUG": "",
         }
 

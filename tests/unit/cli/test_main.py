@@ -24,6 +24,7 @@ COMMANDS = (
     "budget list", "budget show", "budget change", "budget transfer", "budget events", "budget reaccount",
     "releases list", "releases rollback", "lineage prove", "demo data", "demo run",
     "dp plan", "dp tune", "dp run", "dp show",
+    "retention plan", "retention enforce", "holds place", "holds lift", "holds list",
 )  # fmt: skip
 ESCAPE = "\x1b"
 

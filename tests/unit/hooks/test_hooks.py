@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from airflow_veil.hooks.audit_key import AuditKeyHook
 from airflow_veil.hooks.connection import MissingConnectionError, fetch
 from airflow_veil.hooks.keys import KeyRingHook
 from airflow_veil.hooks.ledger import LedgerHook
 from airflow_veil.hooks.workspace import database_url
+from airflow_veil.privacy.audit import keyfile
+from airflow_veil.privacy.audit.note import SigningKey
 from airflow_veil.privacy.errors import KeyRingError
 from airflow_veil.privacy.keys.file import KeyFile
 from airflow_veil.privacy.keys.ring import KeyRing
@@ -53,6 +56,42 @@ class TestKeyRingHook:
 
         good, message = KeyRingHook().test_connection()
 
+        assert not good
+        assert "half-a-secret" not in message
+
+
+class TestAuditKeyHook:
+    KEY = SigningKey.generate("example.com/veil")
+
+    def test_the_password_holds_the_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The key itself is the connection's password; the test button tells its public half."""
+        _connection(
+            monkeypatch, "veil_audit_key", conn_type="veil_audit_key", password=self.KEY.secret_text()
+        )
+
+        assert AuditKeyHook("veil_audit_key").get_conn() == self.KEY
+        assert AuditKeyHook("veil_audit_key").test_connection() == (
+            True,
+            f"Signing key of {self.KEY.verifier}",
+        )
+
+    def test_the_extra_names_a_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """A key file is named in the field `file`; without a connection it is the installation's own."""
+        keyfile.create(tmp_path / "audit.key", self.KEY)
+        extra = {"file": str(tmp_path / "audit.key")}
+        _connection(monkeypatch, "veil_audit_key", conn_type="veil_audit_key", extra=extra)
+        monkeypatch.setenv("VEIL_AUDIT_KEY", extra["file"])
+
+        assert AuditKeyHook("veil_audit_key").get_conn() == AuditKeyHook().get_conn() == self.KEY
+
+    def test_a_connection_without_a_key_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An empty connection tells what belongs there; what is no key is not quoted."""
+        _connection(monkeypatch, "veil_audit_key", conn_type="veil_audit_key")
+        _connection(monkeypatch, "bad", conn_type="veil_audit_key", password="half-a-secret")
+
+        with pytest.raises(KeyRingError, match="veil audit keygen"):
+            AuditKeyHook("veil_audit_key").get_conn()
+        good, message = AuditKeyHook("bad").test_connection()
         assert not good
         assert "half-a-secret" not in message
 

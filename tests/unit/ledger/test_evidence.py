@@ -16,8 +16,14 @@ from airflow_veil.privacy.ledger.evidence import LARGEST_PAYLOAD, LONGEST_TEXT, 
 from airflow_veil.privacy.ledger.ledger import Ledger
 
 TRIGGERS = {
-    "sqlite": ["evidence_next", "evidence_no_update", "evidence_no_delete"],
-    "postgresql": ["evidence_next", "evidence_no_change"],
+    "sqlite": {
+        "evidence": ["next", "no_update", "no_delete", "whole"],
+        "evidence_nodes": ["next", "no_update", "no_delete"],
+    },
+    "postgresql": {
+        "evidence": ["next", "no_change", "no_update", "whole"],
+        "evidence_nodes": ["next", "no_change"],
+    },
 }
 
 INSERT = """
@@ -37,10 +43,11 @@ def filled(ledger: Ledger) -> Ledger:
 
 def tamper(engine: Engine, *statements: str) -> None:
     """Do what somebody who owns the database can do: take the triggers away, and change evidence."""
-    on = " ON evidence" if engine.dialect.name == "postgresql" else ""
     with writing(engine) as connection:
-        for trigger in TRIGGERS[engine.dialect.name]:
-            connection.execute(text(f"DROP TRIGGER {trigger}{on}"))
+        for table, triggers in TRIGGERS[engine.dialect.name].items():
+            on = f" ON {table}" if engine.dialect.name == "postgresql" else ""
+            for trigger in triggers:
+                connection.execute(text(f"DROP TRIGGER {table}_{trigger}{on}"))
         for statement in statements:
             connection.execute(text(statement))
 
@@ -221,7 +228,8 @@ class TestVerifyChain:
     def test_finds_a_rewritten_chain_with_an_anchor(self, filled: Ledger) -> None:
         """A chain written anew, in itself without fault, is not the one that was noted down."""
         head = filled.verify_chain()
-        tamper(filled._engine, "DELETE FROM evidence WHERE seq > 3")
+        cut = [f"DELETE FROM {table} WHERE seq > 3" for table in ("evidence", "evidence_nodes")]
+        tamper(filled._engine, *cut)
         for _ in range(3):
             filled.append_evidence("test.forged", "other", {}, actor="tester")
 

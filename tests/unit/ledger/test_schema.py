@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 from tests.unit.ledger.budgeting import account, answered
 from tests.unit.ledger.worker import publish
 
+from airflow_veil.privacy.audit.merkle import Tree, leaf_hash
 from airflow_veil.privacy.errors import LedgerError
-from airflow_veil.privacy.ledger import migrations, schema
+from airflow_veil.privacy.ledger import migrations, schema, tree
 from airflow_veil.privacy.ledger.database import connect, reading, writing
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.ledger.tables import VERSION_TABLE, metadata
@@ -54,9 +55,10 @@ def engine(url: str) -> Engine:
 
 @contextmanager
 def older_code(version: str) -> Iterator[None]:
-    """The code of an older airflow-veil, as far as it makes tables."""
+    """The code of an older airflow-veil: it makes fewer tables, and keeps no tree over the evidence."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(schema, "VERSION", version)
+        patched.setattr(tree, "append", lambda *_: None)
         yield
 
 
@@ -83,7 +85,7 @@ class TestMigrations:
             metadata.create_all(connection)
         with reading(engine) as connection:
             assert migrated == (checks(connection), uniques(connection))
-        assert len(migrated[0]) == 8
+        assert len(migrated[0]) == 13
         assert ("ix_releases_one_current", ("policy", "dataset", "destination"), True) in {
             index[:3] for index in migrated[1]
         }
@@ -117,9 +119,8 @@ class TestUpgrade:
 
     def test_keeps_what_an_older_ledger_holds(self, url: str, engine: Engine) -> None:
         """A ledger from before there were budgets gets them, and its releases and evidence stay as they were."""
-        with older_code("0001"):
+        with older_code("0001"), Ledger(engine) as old:
             schema.upgrade(engine)
-        with Ledger(engine) as old:
             publish(old, "worker", "night")
             kept = old.list(), old.evidence(), old.verify_chain()
 
@@ -128,6 +129,44 @@ class TestUpgrade:
             assert ledger.budgets.accounts() == ()
             ledger.budgets.open(account(), actor="test")
             assert answered(ledger.budgets).answer == b"answer"
+
+    def test_makes_the_tree_of_older_evidence(self, url: str, engine: Engine) -> None:
+        """Entries from before there was a tree are leaves of it, and new ones follow them."""
+        with older_code("0002"), Ledger(engine) as old:
+            schema.upgrade(engine)
+            for number in range(1, 12):
+                old.append_evidence("test.made", f"thing/{number}", {"rows": number}, actor="test")
+            kept = old.evidence()
+
+        with Ledger.open(url) as ledger:
+            ledger.append_evidence("test.made", "thing/12", {}, actor="test")
+            entries = ledger.evidence()
+            leaves = Tree(leaf_hash(entry.leaf) for entry in entries)
+
+            assert entries[:-1] == kept
+            assert [ledger.tree.root(size) for size in range(13)] == [leaves.root(size) for size in range(13)]
+            ledger.erase_payload(3, "ticket 4711", "test")
+            assert ledger.evidence()[2].payload is None
+        if engine.dialect.name == "sqlite":
+            with reading(engine) as connection:
+                assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+                assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+
+    def test_refuses_older_evidence_with_a_gap(self, url: str, engine: Engine) -> None:
+        """No tree is made over what is left of evidence: somebody has deleted some, and is not to be helped."""
+        with older_code("0002"), Ledger(engine) as old:
+            schema.upgrade(engine)
+            for number in range(1, 6):
+                old.append_evidence("test.made", f"thing/{number}", {}, actor="test")
+        with writing(engine) as connection:
+            on_table = " ON evidence" if engine.dialect.name == "postgresql" else ""
+            name = "no_change" if on_table else "no_delete"
+            connection.execute(text(f"DROP TRIGGER evidence_{name}{on_table}"))
+            connection.execute(text("DELETE FROM evidence WHERE seq = 3"))
+
+        with pytest.raises(LedgerError, match="no entry 3, and later ones") as caught:
+            Ledger.open(url)
+        assert not caught.value.retryable
 
     def test_is_all_or_nothing(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         """A migration that fails half-way leaves no table behind."""

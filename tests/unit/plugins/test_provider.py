@@ -60,4 +60,5 @@ class TestProvider:
 
         assert manager.hooks["veil_keys"].hook_name == "Veil key ring"
         assert manager.hooks["veil_ledger"].hook_name == "Veil ledger"
+        assert manager.hooks["veil_audit_key"].hook_name == "Veil audit key"
         assert "host" in manager.field_behaviours["veil_keys"]["hidden_fields"]

@@ -1,0 +1,123 @@
+"""What the Merkle tree over evidence costs when an entry is written, and what proofs and audits of it take.
+
+Entries are written as a release writes them, a transaction each, flushed to disk, in turns with the tree and without;
+then many in one transaction, where the disk takes no part. Proofs and audits are of a ledger of 100,000 entries.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.figure import Figure, figure
+
+from airflow_veil.privacy.audit.checkpoint import sign
+from airflow_veil.privacy.audit.merkle import leaf_hash, verify_inclusion
+from airflow_veil.privacy.audit.note import SigningKey
+from airflow_veil.privacy.audit.record import of_ledger
+from airflow_veil.privacy.audit.verify import verify
+from airflow_veil.privacy.ledger import evidence, tree
+from airflow_veil.privacy.ledger.database import writing
+from airflow_veil.privacy.ledger.ledger import Ledger
+
+ENTRIES = 100_000
+TURNS, EACH, TOGETHER = 5, 50, 2_000
+PROOFS = 200
+PAYLOAD = {"rows_out": 4711, "manifest_digest": "0" * 64}
+
+
+def run() -> list[Figure]:
+    """Measure on SQLite in a temporary folder; takes two minutes."""
+    with TemporaryDirectory(prefix="veil-bench-") as folder:
+        return [*_appending(Path(folder)), *_proving(Path(folder))]
+
+
+def _appending(folder: Path) -> list[Figure]:
+    """Appends with the tree and without it, in turns."""
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for turn in range(TURNS):
+        for kind, way in {"with": _with_tree, "without": _without_tree}.items():
+            with Ledger.open(folder / f"{kind}-{turn}.db") as ledger, way():
+                seconds.setdefault((kind, "alone"), []).append(_timed(lambda: _alone(ledger, EACH)) / EACH)
+                together = _timed(lambda: _together(ledger, TOGETHER)) / TOGETHER
+                seconds.setdefault((kind, "together"), []).append(together)
+    best = {key: min(values) for key, values in seconds.items()}
+    alone = best["with", "alone"] / best["without", "alone"]
+    together = best["with", "together"] / best["without", "together"]
+    return [
+        figure("Entries with the tree, a transaction each", 1 / best["with", "alone"], "entries/s"),
+        figure("Entries without it", 1 / best["without", "alone"], "entries/s"),
+        figure("Time with the tree / without, a transaction each", alone, "x", floor=1.5, aim=1.2),
+        figure("The same, many in one transaction", together, "x", floor=3, aim=2),
+    ]
+
+
+def _proving(folder: Path) -> list[Figure]:
+    """Proofs, checkpoints and a whole audit of a long log."""
+    key = SigningKey.generate("example.com/bench")
+    with Ledger.open(folder / "long.db") as ledger:
+        _together(ledger, ENTRIES)
+        wanted = range(0, ENTRIES, ENTRIES // PROOFS)
+        proofs = [_timed(lambda at=at: ledger.tree.inclusion_proof(at, ENTRIES)) for at in wanted]
+        links = [_timed(lambda at=at: ledger.tree.consistency_proof(at + 1, ENTRIES)) for at in wanted]
+        roots = [_timed(lambda: ledger.tree.root(ENTRIES)) for _ in range(PROOFS)]
+        root = ledger.tree.root(ENTRIES)
+        (entry,) = ledger.evidence(4710, limit=1)
+        proof = ledger.tree.inclusion_proof(4710, ENTRIES)
+        checks = [
+            _timed(lambda: verify_inclusion(4710, ENTRIES, leaf_hash(entry.leaf), proof, root))
+            for _ in range(PROOFS)
+        ]
+        checkpoint = sign(key, ENTRIES, root)
+        audit = _timed(lambda: verify(of_ledger(ledger), [checkpoint]))
+    size = f"{ENTRIES:,} entries"
+    return [
+        figure(f"Inclusion proof, {size}", _milliseconds(proofs), "ms", floor=100, aim=20),
+        figure(f"Consistency proof, {size}", _milliseconds(links), "ms", floor=100, aim=20),
+        figure(f"Root, {size}", _milliseconds(roots), "ms", floor=100, aim=20),
+        figure("Check of an inclusion proof", _milliseconds(checks), "ms"),
+        figure(f"Audit of {size}", ENTRIES / audit / 1_000, "k entries/s", floor=3, aim=10),
+    ]
+
+
+def _alone(ledger: Ledger, count: int) -> None:
+    for number in range(count):
+        ledger.append_evidence("bench.made", f"thing/{number}", PAYLOAD, actor="bench")
+
+
+def _together(ledger: Ledger, count: int) -> None:
+    with writing(ledger._engine) as connection:  # noqa: SLF001 - what the ledger does in one transaction
+        for number in range(count):
+            evidence.append(
+                connection, kind="bench.made", subject=f"thing/{number}", payload=PAYLOAD, actor="bench"
+            )
+
+
+@contextmanager
+def _with_tree() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _without_tree() -> Iterator[None]:
+    kept = tree.append
+    tree.append = lambda *_: None
+    try:
+        yield
+    finally:
+        tree.append = kept
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def _milliseconds(seconds: list[float]) -> float:
+    """The median."""
+    return statistics.median(seconds) * 1_000

@@ -1,0 +1,168 @@
+"""`veil retention`: rows and releases whose time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_veil.cli import console
+from airflow_veil.cli.options import Dataset, Policy
+
+if TYPE_CHECKING:
+    from airflow_veil.privacy.release.workspace import Workspace
+    from airflow_veil.privacy.retention.service import RetentionPlan
+
+app = typer.Typer(no_args_is_help=True, help="Rows and releases whose time is over.")
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+
+
+@app.command()
+def plan(policy: Policy, dataset: Dataset = None, *, json: Json = False) -> None:
+    """Tell what is over, in counts; nothing is changed.
+
+    Rows without a time, from before 1970 or from the future are never deleted: they are counted, for somebody to look
+    at. So are rows that a hold keeps, and rows that wait for a release.
+
+    [bold]Examples[/bold]
+
+    [green]veil retention plan shop.yaml[/green]
+    Of all data sets with a retention.
+
+    [green]veil retention plan shop.yaml --dataset orders --json[/green]
+    Of one, for a machine.
+    """
+    from airflow_veil.cli.workspace import workspace
+    from airflow_veil.privacy.retention import service
+
+    with workspace(policy) as opened:
+        plans = [service.plan(opened, name) for name in _with_retention(opened, dataset)]
+    if json:
+        console.as_json([each.as_dict() for each in plans])
+        return
+    headings = (
+        "data set",
+        "rows before",
+        "rows",
+        "over",
+        "held",
+        "waiting",
+        "no time",
+        "before 1970",
+        "future",
+    )
+    console.table("", headings, [_line(each) for each in plans], right=headings[2:])
+    for each in plans:
+        _tell(each)
+
+
+@app.command()
+def enforce(
+    policy: Policy,
+    dataset: Dataset = None,
+    *,
+    releases: Annotated[
+        bool, typer.Option("--releases", help="End releases that are past their time, instead of rows.")
+    ] = False,
+    approve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON",
+            help="Why more may go than one run may delete; kept as evidence. No personal data.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Delete the rows of a data set whose time is over, from its source, for good.
+
+    Only files that hold such rows are touched, each in one step; killed anywhere, the same command does the rest.
+    Where more would go than the policy lets one run delete, or the clock cannot be believed, nothing is done until
+    somebody has looked at the plan and gives a reason.
+
+    [bold]Examples[/bold]
+
+    [green]veil retention enforce shop.yaml --dataset orders[/green]
+    What the DAG does for this data set.
+
+    [green]veil retention enforce shop.yaml -d orders --approve "ticket 4711: first run, two years are over"[/green]
+    More than one run may delete.
+
+    [green]veil retention enforce shop.yaml --releases[/green]
+    Releases past `expires_after`: also the current one, of which consumers then see none.
+    """
+    if releases == (dataset is not None):
+        raise typer.BadParameter("name either a --dataset or --releases")
+    if dataset is None:
+        _end_releases(policy, json=json)
+        return
+    _delete_rows(policy, dataset, approve, json=json)
+
+
+def _delete_rows(policy: Policy, dataset: str, approve: str | None, *, json: bool) -> None:
+    from airflow_veil.cli.workspace import actor, workspace
+    from airflow_veil.privacy.retention import service
+
+    approval = None if approve is None else service.Approval(by=actor(), reason=approve)
+    with workspace(policy) as opened:
+        done = service.enforce(opened, dataset, actor=actor(), approval=approval)
+    if json:
+        console.as_json(done.as_dict())
+        return
+    if not done.counts.delete:
+        console.say(f"Nothing of {dataset} is over; {done.counts.rows:,} rows stay.", style="green")
+        return
+    left = done.counts.rows - done.counts.delete
+    console.say(f"Deleted {done.counts.delete:,} rows of {dataset}; {left:,} stay.", style="green")
+
+
+def _end_releases(policy: Policy, *, json: bool) -> None:
+    from airflow_veil.cli.workspace import actor, workspace
+    from airflow_veil.privacy.retention import expiry
+
+    with workspace(policy) as opened:
+        ended = expiry.expire(opened, actor=actor())
+    if json:
+        console.as_json(ended.as_dict())
+        return
+    console.say(f"Ended {len(ended.releases)} releases, {ended.current} of them current.", style="green")
+    if ended.elsewhere:
+        console.say(f"{ended.elsewhere} more are due at other destinations.", style="yellow")
+
+
+def _with_retention(opened: Workspace, dataset: str | None) -> Sequence[str]:
+    """The data set that was asked for, or all that have a retention."""
+    from airflow_veil.privacy.errors import RetentionError
+
+    datasets = opened.loaded.policy.datasets
+    if dataset is not None:
+        return (dataset,)
+    found = [name for name, data in datasets.items() if data.retention is not None]
+    if not found:
+        raise RetentionError(
+            "no data set of the policy has a retention",
+            where=opened.loaded.path.name,
+            fix="add `retention: {after: …, from: …}` to one",
+        )
+    return found
+
+
+def _line(planned: RetentionPlan) -> Sequence[str]:
+    counts = planned.counts
+    told = (counts.rows, counts.delete, counts.held, counts.waiting)
+    quarantined = (counts.null, counts.before_1970, counts.future)
+    return (planned.dataset, planned.cut.until.isoformat(), *(f"{each:,}" for each in (*told, *quarantined)))
+
+
+def _tell(planned: RetentionPlan) -> None:
+    files = planned.files
+    if files.dropped or files.rewritten or files.untouched:
+        unread = f"{files.dropped} files go whole, {files.unread} of them unread"
+        console.say(
+            f"{planned.dataset}: {unread}; {files.rewritten} are rewritten, {files.untouched} stay as they are"
+        )
+    if planned.waits_for:
+        console.say(f"{planned.dataset} waits for releases of {', '.join(planned.waits_for)}", style="yellow")
+    for objection in planned.objections:
+        console.say(f"{planned.dataset} needs approval: {objection}", style="yellow")

@@ -1,0 +1,1 @@
+"""Evidence that an auditor can check without trusting us: a Merkle tree, signed checkpoints, proofs."""

@@ -1,0 +1,319 @@
+"""Retention, as tasks and commands call it: plan in counts, then enforce; and releases, which expire by the policy.
+
+    policy, clock ──► cut-off ──► survey of files or tables ──► plan ──cap, clock──► enforce ──► ledger, evidence
+
+A run derives all of it anew, so it can be killed, retried or run twice at once: see `files.py`. The ledger has the plan
+before the first row goes, and what was done when the last is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow_veil.privacy.errors import ApprovalNeededError, RetentionError, SchemaError
+from airflow_veil.privacy.ledger.holds import LONGEST_REASON, SHORTEST_REASON, Held
+from airflow_veil.privacy.ledger.record import ReleaseState
+from airflow_veil.privacy.lineage.deleting import of_deleting
+from airflow_veil.privacy.lineage.model import LineageRecord
+from airflow_veil.privacy.policy.retention import Retention
+from airflow_veil.privacy.retention.clock import doubt, wall_clock
+from airflow_veil.privacy.retention.counts import Counts, Files
+from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
+from airflow_veil.privacy.retention.files import FileStore
+from airflow_veil.privacy.retention.holds import Keeper
+from airflow_veil.privacy.retention.postgres_table import PostgresStore
+from airflow_veil.privacy.retention.sqlite_table import SqliteStore
+from airflow_veil.privacy.retention.survey import Survey
+
+if TYPE_CHECKING:
+    from airflow_veil.privacy.keys.ring import KeyRing
+    from airflow_veil.privacy.release.workspace import Workspace
+
+Store: TypeAlias = FileStore | SqliteStore | PostgresStore
+
+_PUBLISHED = (ReleaseState.CURRENT, ReleaseState.SUPERSEDED, ReleaseState.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Who looked at a plan and approved it, and why.
+
+    Attributes:
+        by: Who.
+        reason: Why; kept as evidence, no personal data.
+    """
+
+    by: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not SHORTEST_REASON <= len(self.reason.strip()) <= LONGEST_REASON:
+            raise RetentionError(
+                f"the reason of the approval has {len(self.reason.strip())} characters",
+                expected=f"{SHORTEST_REASON} to {LONGEST_REASON}, without personal data",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPlan:
+    """What a run would do to a data set.
+
+    Attributes:
+        policy: Name of the policy.
+        dataset: Name of the data set.
+        cut: The cut-off.
+        counts: What becomes of its rows.
+        files: What becomes of its files.
+        waits_for: The releases that rows wait for.
+        objections: Why somebody has to approve it; none where it may be done.
+    """
+
+    policy: str
+    dataset: str
+    cut: CutOff
+    counts: Counts
+    files: Files
+    waits_for: tuple[str, ...]
+    objections: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Which share of the rows goes."""
+        return self.counts.delete / self.counts.rows if self.counts.rows else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan for a machine to read: names, times and counts."""
+        return {
+            "policy": self.policy,
+            "dataset": self.dataset,
+            "at": self.cut.at.isoformat(timespec="seconds"),
+            "cut_off": self.cut.moment.isoformat(timespec="seconds"),
+            "due": self.cut.due.isoformat(),
+            **self.counts.as_dict(),
+            "share": round(self.share, 6),
+            "files": self.files.as_dict(),
+            "waits_for": list(self.waits_for),
+            "objections": list(self.objections),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforced:
+    """What a run did.
+
+    Attributes:
+        plan: What it was going to do.
+        counts: What became of the rows.
+        files: What became of the files.
+        lineage: The same for lineage.
+    """
+
+    plan: RetentionPlan
+    counts: Counts
+    files: Files
+    lineage: LineageRecord
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was done, for XCom, evidence and machines: names, times and counts."""
+        cut = self.plan.cut.moment.isoformat(timespec="seconds")
+        return {
+            "policy": self.plan.policy,
+            "dataset": self.plan.dataset,
+            "cut_off": cut,
+            **self.counts.as_dict(),
+            "files": self.files.as_dict(),
+        }
+
+
+def plan(workspace: Workspace, dataset: str, now: datetime | None = None) -> RetentionPlan:
+    """What a run would delete, in counts; nothing is changed.
+
+    Args:
+        workspace: The policy and its systems.
+        dataset: The data set.
+        now: The time, aware; the wall clock's if not said.
+
+    Raises:
+        RetentionError: The data set has no retention.
+        SchemaError: There is no such data set, or its source has no such time.
+        StorageError: The source cannot be read, or rows cannot be deleted from it.
+        LedgerError: The ledger cannot be used.
+    """
+    rule = rule_of(workspace, dataset)
+    cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
+    survey = _store(workspace, dataset, rule).survey(cut, _keeper(workspace, dataset))
+    return _plan(workspace, dataset, cut, survey, waits_for)
+
+
+def enforce(
+    workspace: Workspace,
+    dataset: str,
+    *,
+    actor: str,
+    now: datetime | None = None,
+    approval: Approval | None = None,
+) -> Enforced:
+    """Delete the rows of a data set whose time is over, and leave evidence; a clean data set is left as it is.
+
+    Args:
+        workspace: The policy and its systems.
+        dataset: The data set.
+        actor: Who runs it.
+        now: The time, aware; the wall clock's if not said.
+        approval: Who approved the plan, where more goes than may without.
+
+    Raises:
+        ApprovalNeededError: More would be deleted than one run may, or the clock cannot be believed.
+        RetentionError: The data set has no retention.
+        SchemaError: There is no such data set, or its source has no such time.
+        StorageError: The source cannot be changed; what was not changed is as it was.
+        LedgerError: The ledger cannot be used.
+    """
+    rule = rule_of(workspace, dataset)
+    cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
+    store, ledger = _store(workspace, dataset, rule), workspace.ledger
+    with store.alone():
+        survey = store.survey(cut, _keeper(workspace, dataset))
+        planned = _plan(workspace, dataset, cut, survey, waits_for)
+        given = approval if planned.objections else None
+        if planned.objections and given is None:
+            raise _not_approved(planned)
+        run_id = ledger.retention.begin(
+            planned.policy,
+            dataset,
+            cut_off=cut.moment,
+            at=cut.at,
+            planned=planned.as_dict(),
+            actor=actor,
+            approved_by=given.by if given else None,
+            approval=given.reason if given else None,
+        )
+        counts, files = survey.counts, survey.files
+        if counts.delete:
+
+            @contextmanager
+            def frozen() -> Iterator[Keeper]:
+                with ledger.holds.frozen(planned.policy, dataset) as held:
+                    yield _keeper(workspace, dataset, held)
+
+            counts, files = store.enforce(cut, survey, frozen)
+        lineage = of_deleting(
+            workspace.loaded,
+            dataset,
+            workspace.source(dataset).identity,
+            rows=counts.rows,
+            left=counts.rows - counts.delete,
+        )
+        done = Enforced(plan=planned, counts=counts, files=files, lineage=lineage)
+        ledger.retention.finish(run_id, done.as_dict())
+    return done
+
+
+def rule_of(workspace: Workspace, dataset: str) -> Retention:
+    """The retention of a data set.
+
+    Raises:
+        SchemaError: There is no such data set.
+        RetentionError: It has none.
+    """
+    policy = workspace.loaded.policy
+    if dataset not in policy.datasets:
+        raise SchemaError(f"the policy {policy.name} has no data set {dataset}")
+    rule = policy.datasets[dataset].retention
+    if rule is None:
+        raise RetentionError(
+            "the policy says nothing of how long rows are kept",
+            where=f"data set {dataset}",
+            fix="add `retention: {after: …, from: …}`",
+        )
+    return rule
+
+
+def planned_lineage(workspace: Workspace, dataset: str) -> LineageRecord:
+    """The lineage of a run before it is known what goes."""
+    return of_deleting(workspace.loaded, dataset, workspace.source(dataset).identity)
+
+
+def _cut_off(workspace: Workspace, rule: Retention, now: datetime) -> tuple[CutOff, tuple[str, ...]]:
+    """The cut-off, and the releases that hold it back."""
+    if now.utcoffset() is None:
+        raise RetentionError("the time has no time zone", fix="give an aware time")
+    covered = {name: _covered(workspace, name) for name in rule.after_releases}
+    cut = cut_off(rule, now, covered.values())
+    zone = cut.zone
+    behind = [name for name, end in covered.items() if end is None or end.astimezone(zone).date() < cut.due]
+    return cut, tuple(behind)
+
+
+def _covered(workspace: Workspace, name: str) -> datetime | None:
+    """Until when the newest good release of a name covers rows; None where there is none."""
+    releases = workspace.ledger.list(workspace.loaded.policy.name, name)
+    good = [each for each in releases if each.state in _PUBLISHED and each.published_at is not None]
+    return max((each.interval_end or each.published_at for each in good if each.published_at), default=None)
+
+
+def _plan(
+    workspace: Workspace, dataset: str, cut: CutOff, survey: Survey, waits_for: tuple[str, ...]
+) -> RetentionPlan:
+    rule, policy = rule_of(workspace, dataset), workspace.loaded.policy.name
+    counts = survey.counts
+    last = workspace.ledger.retention.last(policy, dataset)
+    objections = []
+    if counts.delete > rule.at_most * counts.rows:
+        share = counts.delete / counts.rows
+        told = f"{counts.delete:,} of {counts.rows:,} rows would go, {share:.1%}"
+        objections.append(f"{told}, and one run may delete {rule.at_most:.1%}")
+    if doubted := doubt(cut.at, last.at if last else None):
+        objections.append(doubted)
+    return RetentionPlan(
+        policy=policy,
+        dataset=dataset,
+        cut=cut,
+        counts=counts,
+        files=survey.files,
+        waits_for=waits_for,
+        objections=tuple(objections),
+    )
+
+
+def _not_approved(planned: RetentionPlan) -> ApprovalNeededError:
+    return ApprovalNeededError(
+        "; ".join(planned.objections),
+        where=f"{planned.policy}.{planned.dataset}",
+        fix="look at `veil retention plan`; if it is right, `veil retention enforce … --approve REASON`",
+    )
+
+
+def _keeper(workspace: Workspace, dataset: str, held: Held | None = None) -> Keeper:
+    policy = workspace.loaded.policy
+    subject = policy.datasets[dataset].subject
+    known = workspace.ledger.holds.held(policy.name, dataset) if held is None else held
+
+    def ring() -> KeyRing:
+        return workspace.keys
+
+    return Keeper(known, subject.column if subject else None, ring)
+
+
+def _store(workspace: Workspace, dataset: str, rule: Retention) -> Store:
+    """The source of a data set, as something that rows can be deleted from."""
+    from airflow_veil.privacy.storage.csv import CsvSource
+    from airflow_veil.privacy.storage.parquet import ParquetSource
+    from airflow_veil.privacy.storage.sql import SqlSource
+    from airflow_veil.privacy.storage.sqlite import SqliteSource
+
+    source = workspace.source(dataset)
+    if isinstance(source, ParquetSource | CsvSource):
+        return FileStore(source, rule.from_)
+    if isinstance(source, SqlSource):
+        table = source.table_source
+        return (
+            SqliteStore(table, rule.from_)
+            if isinstance(table, SqliteSource)
+            else PostgresStore(table, rule.from_)
+        )
+    raise RetentionError("rows cannot be deleted from this kind of source", where=dataset)

@@ -1,0 +1,79 @@
+"""Several processes that append at once, and killed ones, while the log is anchored."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.audit.conftest import Log
+
+from airflow_veil.privacy.ledger.ledger import Ledger
+
+APPENDER = Path(__file__).with_name("appender.py")
+PROCESSES = 8
+EACH = 25
+
+
+class Appender(subprocess.Popen[str]):
+    """A process that is ready to append and waits to be told."""
+
+    def __init__(self, url: str, name: str, entries: int) -> None:
+        command = [sys.executable, str(APPENDER), url, name, str(entries)]
+        super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        assert self.stdout is not None
+        assert self.stdout.readline() == "ready\n"
+
+    def go(self) -> None:
+        assert self.stdin is not None
+        self.stdin.write("go\n")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without a ledger in it, on each that it runs on."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    database: str = request.getfixturevalue("postgres")
+    return database
+
+
+class TestProcessesAtOnce:
+    def test_make_one_log(self, url: str, tmp_path: Path) -> None:
+        """Eight append; every checkpoint that is taken meanwhile is of the one log that comes of it."""
+        appenders = [Appender(url, f"worker-{number}", EACH) for number in range(PROCESSES)]
+        for appender in appenders:
+            appender.go()
+        with Ledger.open(url) as ledger:
+            log = Log(ledger, tmp_path / "checkpoints.txt")
+            while any(appender.poll() is None for appender in appenders):
+                log.anchor()
+            for appender in appenders:
+                appender.communicate()
+            assert [appender.returncode for appender in appenders] == [0] * PROCESSES
+            log.anchor()
+
+            report = log.verify()
+            assert report.size == report.anchored == PROCESSES * EACH
+            assert report.checkpoints > 1
+            assert ledger.verify_chain().seq == PROCESSES * EACH
+
+
+class TestKilledProcess:
+    def test_leaves_entry_and_node_or_neither(self, url: str, tmp_path: Path) -> None:
+        """Whenever it is killed, the tree is that of the entries, and goes on from what was anchored."""
+        with Ledger.open(url) as ledger:
+            log = Log(ledger, tmp_path / "checkpoints.txt")
+            for number in range(6):
+                appender = Appender(url, f"killed-{number}", 1_000_000)
+                appender.go()
+                assert appender.stdout is not None
+                for _ in range(2 + number):
+                    appender.stdout.readline()
+                appender.kill()
+                appender.communicate()
+                log.anchor()
+
+                assert log.verify().size == log.verify().anchored
+            assert log.verify().checkpoints == 6
