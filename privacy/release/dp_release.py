@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 600.0
 """Seconds to wait for another task that is at the same answer."""
+_ORPHANS_AFTER = 86_400.0
+"""Seconds after which what a killed task has left beside the answers is removed: a day."""
 
 
 def release(
@@ -183,11 +185,15 @@ def _publish(
     )
     if written is not None:
         facts = {
-            **manifest.answered(workspace, query, sources[query.dataset], interval, told),
+            # Another query that asks the same may have drawn it.
+            **manifest.answered(
+                workspace, query, sources[query.dataset], interval, {**told, "query": query.name}
+            ),
             "output": manifest.output_of(written),
             "lineage": made.as_dict(),
         }
         _commit(workspace, replace(begun, manifest=facts), rows=table.num_rows, actor=actor)
+        destination.sweep(query.name, _ORPHANS_AFTER)
     made = replace(
         made, output=made.output and replace(made.output, version=begun.release_id, published=True)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,21 @@ class TestOnce:
         assert house.published().equals(house.published("other"))
         assert house.release("other").reference == second
         assert (drawn(), house.spent()) == (1, PRICE)
+        told = house.workspace().destination.manifest("other", second.release_id)
+        assert told["differential_privacy"]["query"] == told["dataset"] == "other"
+
+    def test_what_a_killed_task_left_is_swept(self, house: House) -> None:
+        """Drafts of a day ago go with the next answer; one of just now may be another task's."""
+        house.release()
+        old, new = (house.path / "releases" / "q" / f".draft-{name}" for name in ("old", "new"))
+        for draft in (old, new):
+            draft.write_text("{}")
+        os.utime(old, (0, 0))
+
+        house.release(number=1)
+
+        assert not old.exists()
+        assert new.exists()
 
     def test_asked_anew_on_purpose(self, house: House, drawn: Callable[[], int]) -> None:
         """It is charged and put down in evidence, once for each label; a reason has to be given."""
