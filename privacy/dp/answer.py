@@ -128,7 +128,7 @@ class _Cells:
         made_of = statistics_of(measure)
         match made_of:
             case [Rows() | Units() as counted]:
-                yield self._count(counted)
+                yield from self._counts(counted)
             case [Total() as total]:
                 yield self._sum(total)
             case [Rows() as rows, Total() as centred]:
@@ -136,7 +136,7 @@ class _Cells:
             case [Rows() as rows, Total() as centred, Total() as squared]:
                 yield self._variance(rows, centred, squared)
             case [Bins() as bins]:
-                yield from self._histogram(bins)
+                yield from self._counts(bins, bin_labels(bins))
             case [Ranks() as ranks]:
                 yield from self._quantiles(ranks)
             case _:
@@ -153,17 +153,21 @@ class _Cells:
         confidence = 1 - (1 - self.query.confidence) / share
         return self.drawn.noisy[statistic, None], measurement.accuracy(confidence) or 0, measurement
 
-    def _count(self, statistic: Rows | Units) -> _Column:
+    def _counts(
+        self, statistic: Rows | Units | Bins, parts: Sequence[str | None] = (None,)
+    ) -> Iterator[_Column]:
         cells, off, measurement = self._noisy(statistic)
-        value = cells[:, 0].astype(float)
-        return _Column(
-            value=value,
-            low=value - off,
-            high=value + off,
-            noise=measurement.mechanism,
-            scale=measurement.scale,
-            within=(0, np.inf),
-        )
+        for number, part in enumerate(parts):
+            value = cells[:, number].astype(float)
+            yield _Column(
+                value=value,
+                low=value - off,
+                high=value + off,
+                noise=measurement.mechanism,
+                scale=measurement.scale,
+                part=part,
+                within=(0, np.inf),
+            )
 
     def _sum(self, total: Total) -> _Column:
         cells, off, measurement = self._noisy(total)
@@ -216,20 +220,6 @@ class _Cells:
             scale=float(Fraction(measurement.scale) * squared.step),
             within=bounds,
         )
-
-    def _histogram(self, bins: Bins) -> Iterator[_Column]:
-        cells, off, measurement = self._noisy(bins)
-        for number, part in enumerate(bin_labels(bins)):
-            value = cells[:, number].astype(float)
-            yield _Column(
-                value=value,
-                low=value - off,
-                high=value + off,
-                noise=measurement.mechanism,
-                scale=measurement.scale,
-                part=part,
-                within=(0, np.inf),
-            )
 
     def _quantiles(self, ranks: Ranks) -> Iterator[_Column]:
         candidates = np.array(ranks.candidates)

@@ -35,6 +35,7 @@ from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release import manifest, stored
 from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.interval import Interval
+from airflow_veil.privacy.release.publish import commit
 from airflow_veil.privacy.release.reference import Reference
 from airflow_veil.privacy.release.workspace import Workspace
 
@@ -192,7 +193,8 @@ def _publish(
             "output": manifest.output_of(written),
             "lineage": made.as_dict(),
         }
-        _commit(workspace, replace(begun, manifest=facts), rows=table.num_rows, actor=actor)
+        final = manifest.final(replace(begun, manifest=facts), workspace.loaded, now=datetime.now(UTC))
+        commit(workspace, begun, final, rows_out=table.num_rows, actor=actor)
         destination.sweep(query.name, _ORPHANS_AFTER)
     made = replace(
         made, output=made.output and replace(made.output, version=begun.release_id, published=True)
@@ -220,20 +222,6 @@ def _stage(workspace: Workspace, begun: ReleaseRecord, table: pa.Table) -> Writt
         for batch in table.to_batches():
             writer.write(batch)
         return writer.close()
-
-
-def _commit(workspace: Workspace, staged: ReleaseRecord, *, rows: int, actor: str) -> None:
-    """Publish first for readers, then in the ledger; a kill in between is mended by the same call.
-
-    Two tasks at once may both come here with the same answer: the first to commit publishes, and both say the same to
-    the ledger.
-    """
-    final = manifest.final(staged, workspace.loaded, now=datetime.now(UTC))
-    if not workspace.destination.commit(staged.dataset, staged.release_id, manifest=final):
-        final = workspace.destination.manifest(staged.dataset, staged.release_id)
-    workspace.ledger.publish(
-        staged.release_id, final, rows_out=rows, expires_at=manifest.expiry(final), actor=actor
-    )
 
 
 def _sources(workspace: Workspace, query: Query) -> dict[str, Source]:

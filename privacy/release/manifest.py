@@ -32,13 +32,8 @@ def begun(
     Returns:
         The draft, of names, types, counts and digests.
     """
-    policy = workspace.loaded.policy
     return {
-        "format": FORMAT,
-        "made_by": f"airflow-veil {_version()}",
-        "policy": {"name": policy.name, "digest": plan.policy_digest, "owner": policy.owner},
-        "dataset": plan.dataset,
-        "interval": _interval(interval),
+        **_head(workspace, plan.dataset, interval),
         "plan": plan.as_dict(),
         "plan_digest": plan.digest,
         "source": {
@@ -67,24 +62,27 @@ def answered(
     Returns:
         The draft, of names, types and what the answer's record tells.
     """
-    policy = workspace.loaded.policy
     return {
-        "format": FORMAT,
-        "made_by": f"airflow-veil {_version()}",
-        "policy": {"name": policy.name, "digest": workspace.loaded.digest, "owner": policy.owner},
-        "dataset": query.name,
-        "interval": _interval(interval),
+        **_head(workspace, query.name, interval),
         "plan_digest": query.digest,
         "source": {"namespace": source.namespace, "name": source.name},
         "differential_privacy": dict(record),
     }
 
 
-def _interval(interval: Interval) -> dict[str, str | None]:
+def _head(workspace: Workspace, name: str, interval: Interval) -> dict[str, Any]:
+    """What every manifest begins with: who made it, by which policy, of what and for when."""
+    policy = workspace.loaded.policy
     return {
-        "key": interval.key,
-        "start": interval.start.isoformat() if interval.start else None,
-        "end": interval.end.isoformat() if interval.end else None,
+        "format": FORMAT,
+        "made_by": f"airflow-veil {_version()}",
+        "policy": {"name": policy.name, "digest": workspace.loaded.digest, "owner": policy.owner},
+        "dataset": name,
+        "interval": {
+            "key": interval.key,
+            "start": interval.start.isoformat() if interval.start else None,
+            "end": interval.end.isoformat() if interval.end else None,
+        },
     }
 
 

@@ -43,7 +43,7 @@ def publish(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
 
 
 def _commit(workspace: Workspace, release: ReleaseRecord, *, rows_out: int, actor: str) -> None:
-    """Publish first for readers, then in the ledger; a kill in between is mended by the same call."""
+    """Publish a release that is still staged, and was validated where the policy demands it."""
     if release.state is not ReleaseState.STAGED:
         # Told before readers see anything: a late task of a bad release must not bring it back.
         raise ReleaseError(
@@ -53,9 +53,26 @@ def _commit(workspace: Workspace, release: ReleaseRecord, *, rows_out: int, acto
         )
     final = manifest.final(release, workspace.loaded, now=datetime.now(UTC))
     _was_validated(workspace, final, release)
+    commit(workspace, release, final, rows_out=rows_out, actor=actor)
+
+
+def commit(
+    workspace: Workspace, release: ReleaseRecord, final: dict[str, Any], *, rows_out: int, actor: str
+) -> None:
+    """Publish what is staged: first for readers, then in the ledger; a kill in between is mended by the same call.
+
+    Two tasks at once may both come here with the same release: the first to commit publishes, and both say the same to
+    the ledger.
+
+    Args:
+        workspace: The policy and its systems.
+        release: The release.
+        final: Its manifest; what is there already, by a run that was killed here or before a rollback, goes before it.
+        rows_out: How many rows it has.
+        actor: Who publishes it.
+    """
     destination = workspace.destination
     if not destination.commit(release.dataset, release.release_id, manifest=final):
-        # It was there: by a run that was killed here, or before a rollback. What is there says when.
         final = destination.manifest(release.dataset, release.release_id)
     workspace.ledger.publish(
         release.release_id, final, rows_out=rows_out, expires_at=manifest.expiry(final), actor=actor
