@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from airflow_veil.privacy.audit.note import SigningKey
 from airflow_veil.privacy.errors import KeyRingError
+from airflow_veil.privacy.keys.owned import open_owned, write_owned
 
-_OWNER_ONLY = 0o600
-_SAFE = os.O_NOFOLLOW | os.O_CLOEXEC
 _LARGEST = 4096
 
 
@@ -26,10 +24,14 @@ def load(path: Path) -> SigningKey:
         AuditError: It holds no signing key.
     """
     with _told(path):
-        # Without O_NONBLOCK a named pipe would hang here. What is checked is what was opened, and not its name.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _SAFE)
+        handle = open_owned(
+            path,
+            os.O_RDONLY,
+            what="signing key",
+            not_ours="run as its owner",
+            not_private=f"`chmod 600 {path}`, and make a new key if somebody may have read it",
+        )
     try:
-        _check(os.fstat(handle), path)
         content = os.read(handle, _LARGEST)
     finally:
         os.close(handle)
@@ -44,31 +46,7 @@ def create(path: Path, key: SigningKey) -> None:
     """
     with _told(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, _OWNER_ONLY)
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, _OWNER_ONLY)
-            file.write(f"{key.secret_text()}\n".encode())
-            file.flush()
-            os.fsync(handle)
-
-
-def _check(found: os.stat_result, path: Path) -> None:
-    """Refuse anything but a regular file that is ours alone."""
-    if not stat.S_ISREG(found.st_mode):
-        raise KeyRingError("the signing key is no regular file", where=str(path), fix="name the file itself")
-    if found.st_uid != os.geteuid():
-        raise KeyRingError(
-            f"the signing key belongs to user {found.st_uid}, and this is user {os.geteuid()}",
-            where=str(path),
-            fix="run as its owner",
-        )
-    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyRingError(
-            f"others can use the signing key: its mode is {stat.S_IMODE(found.st_mode):04o}",
-            where=str(path),
-            expected="mode 0600",
-            fix=f"`chmod 600 {path}`, and make a new key if somebody may have read it",
-        )
+        write_owned(path, f"{key.secret_text()}\n".encode())
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_veil.privacy.errors import KeyRingError
+from airflow_veil.privacy.keys.owned import OWNER_ONLY, SAFE, open_owned, write_owned
 from airflow_veil.privacy.keys.ring import KeyRing
 
 _LARGEST = 1 << 20
-_OWNER_ONLY = 0o600
-_SAFE = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class KeyFile:
         with _told(self.path):
             _remove(beside)
             try:
-                _write(beside, ring.to_json().encode())
+                write_owned(beside, ring.to_json().encode())
                 os.replace(beside, self.path)
             except BaseException:
                 _remove(beside)
@@ -113,7 +111,7 @@ class KeyFile:
         """Be the only one that changes the file; a lock of its own, since the file is replaced."""
         name = self.path.with_name(f".{self.path.name}.lock")
         with _told(self.path):
-            lock = os.open(name, os.O_RDWR | os.O_CREAT | _SAFE, _OWNER_ONLY)
+            lock = os.open(name, os.O_RDWR | os.O_CREAT | SAFE, OWNER_ONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -122,35 +120,16 @@ class KeyFile:
 
 
 def _open(path: Path, flags: int) -> BinaryIO:
-    """Open a key file and check what was opened, so that nobody can swap it between check and use."""
+    """Open a key file that is ours alone."""
     with _told(path):
-        # Without O_NONBLOCK a named pipe would hang here.
-        handle = os.open(path, flags | os.O_NONBLOCK | _SAFE)
-    try:
-        _check(os.fstat(handle), path)
-        return os.fdopen(handle, "rb" if flags == os.O_RDONLY else "r+b", buffering=0)
-    except BaseException:
-        os.close(handle)
-        raise
-
-
-def _check(found: os.stat_result, path: Path) -> None:
-    """Refuse anything but a regular file that is ours alone."""
-    if not stat.S_ISREG(found.st_mode):
-        raise KeyRingError("the key file is no regular file", where=str(path), fix="name the file itself")
-    if found.st_uid != os.geteuid():
-        raise KeyRingError(
-            f"the key file belongs to user {found.st_uid}, and this is user {os.geteuid()}",
-            where=str(path),
-            fix=f"run as its owner, or `chown {os.geteuid()} {path}` if the ring is yours",
+        handle = open_owned(
+            path,
+            flags,
+            what="key file",
+            not_ours=f"run as its owner, or `chown {os.geteuid()} {path}` if the ring is yours",
+            not_private=f"`chmod 600 {path}`, and rotate the ring if somebody may have read it",
         )
-    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyRingError(
-            f"others can use the key file: its mode is {stat.S_IMODE(found.st_mode):04o}",
-            where=str(path),
-            expected="mode 0600",
-            fix=f"`chmod 600 {path}`, and rotate the ring if somebody may have read it",
-        )
+    return os.fdopen(handle, "rb" if flags == os.O_RDONLY else "r+b", buffering=0)
 
 
 def _read(file: BinaryIO, path: Path) -> KeyRing:
@@ -161,23 +140,13 @@ def _read(file: BinaryIO, path: Path) -> KeyRing:
     return KeyRing.from_json(content, where=str(path))
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a new file of mode 0600, whatever the umask, and flush it to disk."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, _OWNER_ONLY)
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(handle, _OWNER_ONLY)
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-
-
 def _remove(path: Path) -> None:
     """Wipe and remove a half-made ring, ours or that of a killed process, if there is one."""
     with suppress(FileNotFoundError):
         # What cannot be wiped, on a full disk or a strange file, is at least removed.
         with (
             suppress(OSError),
-            os.fdopen(os.open(path, os.O_WRONLY | os.O_NONBLOCK | _SAFE), "wb", buffering=0) as file,
+            os.fdopen(os.open(path, os.O_WRONLY | os.O_NONBLOCK | SAFE), "wb", buffering=0) as file,
         ):
             _wipe(file)
         os.unlink(path)
