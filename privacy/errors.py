@@ -15,6 +15,7 @@ VeilError
 │   └── AnswerBusyError        somebody else is making the answer just now
 ├── RetentionError     rows cannot be deleted as the policy says, or a hold cannot be placed or lifted
 │   └── ApprovalNeededError  more would be deleted, or with another clock, than goes without somebody's approval
+├── ErasureError       a person cannot be erased as the policy says; what is left is named
 ├── AuditError         evidence is not what was signed, or cannot be checked
 └── InternalError      our own bug
 """
@@ -131,6 +132,10 @@ class RetentionError(VeilError):
 
 class ApprovalNeededError(RetentionError):
     """Nothing was deleted: somebody has to look at the plan and approve it, with a reason."""
+
+
+class ErasureError(VeilError):
+    """A person cannot be erased as the policy says; the request stays open, and what is left is named."""
 
 
 class AuditError(VeilError):

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.policy.differential_privacy import DifferentialPrivacy
+from airflow_veil.privacy.policy.erasure import Erasure, RowsErasure
 from airflow_veil.privacy.policy.names import Name, Period
 from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.policy.treatment import Treatment
@@ -164,6 +165,8 @@ class Dataset(Described):
     """The name of a Great Expectations suite that the output must meet before it is published."""
     retention: Retention | None = None
     """How long rows of the source are kept; they are deleted from the source itself when their time is over."""
+    erasure: RowsErasure | None = None
+    """What becomes of rows when somebody in them is erased; needed where the policy has `erasure`."""
 
     @property
     def releases_rows(self) -> bool:
@@ -236,3 +239,5 @@ class Policy(Described):
     """Where releases go; needed to publish."""
     differential_privacy: DifferentialPrivacy | None = None
     """Statistics that may be released with noise, and the budgets that pay for them."""
+    erasure: Erasure | None = None
+    """How people are erased when they ask for it."""
