@@ -55,7 +55,17 @@ def run(
         return
     counts = f"{done.rows_in:,} rows in, {done.rows_out:,} out"
     console.say(f"Published release {done.release_id} of {done.dataset}: {counts}.", style="green")
+    _tell_left_out(opened, done)
     console.say(f"It is the current one in {opened.destination.name}.")
+
+
+def _tell_left_out(opened: Workspace, done: Reference) -> None:
+    """Say how many rows of erased people upstream sent again."""
+    manifest = opened.ledger.release(done.release_id).manifest or {}
+    if manifest.get("suppressed_rows"):
+        console.say(
+            f"Left out: {manifest['suppressed_rows']:,} rows of erased people that upstream sent again."
+        )
 
 
 def _release(opened: Workspace, dataset: str, interval: Interval) -> Reference:

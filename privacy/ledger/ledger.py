@@ -19,6 +19,7 @@ from airflow_veil.privacy.ledger.holds import Holds
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
 from airflow_veil.privacy.ledger.retention import RetentionRuns
 from airflow_veil.privacy.ledger.schema import upgrade
+from airflow_veil.privacy.ledger.suppression import SuppressionList
 from airflow_veil.privacy.ledger.tree import EvidenceTree
 
 _PAGE = 5_000
@@ -76,6 +77,11 @@ class Ledger:
     def holds(self) -> Holds:
         """What keeps rows although their time is over."""
         return Holds(self._engine)
+
+    @property
+    def suppression(self) -> SuppressionList:
+        """Who was erased and must stay so."""
+        return SuppressionList(self._engine)
 
     @property
     def tree(self) -> EvidenceTree:

@@ -92,20 +92,17 @@ def publish(
         published_at=utc_now(),
         expires_at=expires_at,
     )
-    entry = _record(
-        connection,
-        "release.published",
-        published,
-        {
-            "run_key": published.run_key,
-            "policy_digest": published.policy_digest,
-            "plan_digest": published.plan_digest,
-            "manifest_digest": published.manifest_digest,
-            "rows_out": rows_out,
-            "supersedes": previous and previous.release_id,
-        },
-        actor,
-    )
+    told = {
+        "run_key": published.run_key,
+        "policy_digest": published.policy_digest,
+        "plan_digest": published.plan_digest,
+        "manifest_digest": published.manifest_digest,
+        "rows_out": rows_out,
+        "supersedes": previous and previous.release_id,
+    }
+    if "suppressed_rows" in manifest:
+        told["suppressed_rows"] = manifest["suppressed_rows"]
+    entry = _record(connection, "release.published", published, told, actor)
     return _store(connection, replace(published, published_seq=entry.seq))
 
 

@@ -25,6 +25,8 @@ from airflow_veil.privacy.dp.noise import draw
 from airflow_veil.privacy.dp.query import Query, compile_query
 from airflow_veil.privacy.dp.record import budget_of, record
 from airflow_veil.privacy.dp.totals import totals
+from airflow_veil.privacy.erasure.suppressing import suppressing
+from airflow_veil.privacy.erasure.suppression import suppression_of
 from airflow_veil.privacy.errors import StorageError, VeilError
 from airflow_veil.privacy.ledger import budget as ledger
 from airflow_veil.privacy.ledger.canonical import canonical_json
@@ -121,9 +123,9 @@ def _answer(
 
 def _draw(workspace: Workspace, query: Query, interval: Interval, claim: ledger.Claim) -> ledger.StoredAnswer:
     """Read, draw and store. Money is given back where something fails before anything is drawn."""
-    budgets, sources = workspace.ledger.budgets, _sources(workspace, query)
-    planned = measurements(query)
+    budgets, planned = workspace.ledger.budgets, measurements(query)
     try:
+        sources = _without_erased(workspace, _sources(workspace, query))
         exact = totals(query, sources[query.dataset], joined=sources)
         _unchanged(workspace, query, claim)
     except BaseException as error:
@@ -227,6 +229,16 @@ def _stage(workspace: Workspace, begun: ReleaseRecord, table: pa.Table) -> Writt
 def _sources(workspace: Workspace, query: Query) -> dict[str, Source]:
     """The data set that is asked, and those that its references lead through."""
     return {name: workspace.source(name) for name in (query.dataset, *(join.dataset for join in query.joins))}
+
+
+def _without_erased(workspace: Workspace, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The sources without people who were erased: no answer counts them, though upstream sends them again.
+
+    Whether a row counts depends on that row and the list alone, so what a unit changes stays bounded. How many rows
+    were left out is an exact figure of private tables, and told nowhere.
+    """
+    suppression = suppression_of(workspace)
+    return {name: suppressing(workspace, name, source, suppression) for name, source in sources.items()}
 
 
 def _data_version(sources: Mapping[str, Source]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_veil.privacy.engine import local
 from airflow_veil.privacy.engine.counts import Counts
+from airflow_veil.privacy.erasure.suppressing import LeftOut, left_out, suppressing
 from airflow_veil.privacy.errors import ReleaseError, StorageError
 from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.lineage.model import LineageRecord
@@ -24,6 +25,9 @@ Progress = Callable[[int, int], None]
 
 _STEPS = tuple(Step)
 
+SUPPRESSED = "suppressed"
+"""Under this word, among those of filters, are rows counted that erased people are in."""
+
 
 def sanitize(workspace: Workspace, reference: Reference, *, progress: Progress | None = None) -> Done:
     """Run the whole plan in one pass, and stage the release beside its destination.
@@ -36,6 +40,7 @@ def sanitize(workspace: Workspace, reference: Reference, *, progress: Progress |
         return already(reference)
     source = workspace.source(reference.dataset)
     whole = fused(same_plan(workspace, reference, source))
+    source = suppressing(workspace, reference.dataset, source)
     return _stage_release(workspace, reference, whole, source, progress=progress)
 
 
@@ -54,7 +59,9 @@ def run_step(
     _in_order(reference, step)
     source = workspace.source(reference.dataset)
     part = stage(same_plan(workspace, reference, source), step)
-    if step is not _STEPS[0]:
+    if step is _STEPS[0]:
+        source = suppressing(workspace, reference.dataset, source)
+    else:
         source = workspace.scratch.source(reference.dataset, reference.release_id, reference.step)
     if step is _STEPS[-1]:
         return _stage_release(workspace, reference, part, source, progress=progress)
@@ -91,6 +98,8 @@ def _run(
         if reads_source:
             _unchanged(workspace, reference, source)
         written = writer.close()
+    gone = left_out(source)
+    counts = _with_left_out(counts, gone)
     handed_on = replace(
         reference,
         step=part.name,
@@ -98,8 +107,26 @@ def _run(
         rows_out=counts.rows_out,
     )
     made = lineage.of_stage(part, source.identity, target, counts, written)
-    workspace.ledger.draft(reference.release_id, _step_facts(part, counts, written, made))
-    return Done(reference=handed_on, lineage=made, summary=_summary(part, counts))
+    facts = _step_facts(part, counts, written, made)
+    if reads_source:
+        facts |= _left_out_facts(workspace, gone)
+    workspace.ledger.draft(reference.release_id, facts)
+    return Done(reference=handed_on, lineage=made, summary=_summary(part, counts, gone))
+
+
+def _with_left_out(counts: Counts, gone: LeftOut) -> Counts:
+    """Rows of erased people were read, and held back before any filter saw them."""
+    if not gone.rows:
+        return counts
+    dropped = {SUPPRESSED: gone.rows, **counts.dropped_rows}
+    return replace(counts, rows_in=counts.rows_in + gone.rows, dropped_rows=dropped)
+
+
+def _left_out_facts(workspace: Workspace, gone: LeftOut) -> dict[str, Any]:
+    """What the manifest tells where people can be erased: zero, too, so that a retry leaves no count of another try."""
+    if workspace.loaded.policy.erasure is None:
+        return {}
+    return {"suppressed_rows": gone.rows, "suppressed_cells": gone.cells}
 
 
 def _unchanged(workspace: Workspace, reference: Reference, source: Source) -> None:
@@ -124,9 +151,12 @@ def _step_facts(part: Stage, counts: Counts, written: Written, made: LineageReco
     return facts
 
 
-def _summary(part: Stage, counts: Counts) -> str:
+def _summary(part: Stage, counts: Counts, gone: LeftOut) -> str:
+    erased = f"; {gone}" if gone else ""
     dropped = f"; columns that end here: {', '.join(part.dropped)}" if part.dropped else ""
-    return f"{part.plan.dataset}, {part.name}: {counts.rows_in} rows in, {counts.rows_out} out{dropped}"
+    return (
+        f"{part.plan.dataset}, {part.name}: {counts.rows_in} rows in, {counts.rows_out} out{erased}{dropped}"
+    )
 
 
 def _in_order(reference: Reference, step: Step) -> None:
