@@ -27,6 +27,7 @@ from airflow_veil.privacy.errors import KeyRingError, ReleaseError, TransformErr
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState, utc_now
 from airflow_veil.privacy.plan.bind import subject_root
 from airflow_veil.privacy.policy.erasure import Mask as MaskCells
+from airflow_veil.privacy.policy.erasure import Recompute
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.release import manifest
 from airflow_veil.privacy.release.publish import commit
@@ -146,11 +147,12 @@ def look(at: Workspace, record: ReleaseRecord, graph: Graph, subjects: Subjects)
     Returns:
         None where the release does not tell whose its rows are.
     """
+    erasure = at.loaded.policy.datasets[record.dataset].erasure
+    if erasure is None or isinstance(erasure.rows, Recompute):
+        return None
     edges: list[tuple[Edge, Known]] = []
     planned = {each["name"]: each for each in ((record.manifest or {}).get("plan") or {}).get("columns", [])}
     for edge in graph.of(record.dataset):
-        if not edge.touches:
-            continue
         known = subjects.of(edge.target)
         action = _left_to_mask(edge, planned)
         if action is None or not len(known):
@@ -163,9 +165,12 @@ def look(at: Workspace, record: ReleaseRecord, graph: Graph, subjects: Subjects)
 
 
 def _left_to_mask(edge: Edge, planned: Mapping[str, Any]) -> Any:
-    """The edge's action on what the release has of its columns; None where it has nothing."""
+    """The edge's action on what the release has of its columns; None where it has nothing.
+
+    What the law makes stay in the source need not be in a release, so exempt rows go from there.
+    """
     if not isinstance(edge.action, MaskCells):
-        return edge.action
+        return "delete"
     left = tuple(name for name in edge.action.mask if planned.get(name, {}).get("output_type"))
     return MaskCells(mask=left) if left else None
 

@@ -78,7 +78,7 @@ def resolve(
         StorageError: A store cannot be read.
         SchemaError: A column is missing, or of a type that names nobody.
     """
-    subjects, together = _named(named)
+    subjects, together = named_subjects(named)
     subjects, problems = _by_identifiers(graph, named, subjects, open_store)
     found: dict[str, Found] = {}
     exempt: dict[str, Tally] = {}
@@ -108,8 +108,8 @@ def _as_if_deleted(edges: Sequence[Edge], subjects: Subjects, dataset: str) -> M
     return Matcher([(edge, subjects.of(edge.target)) for edge in exempt], NOTHING_HELD, where=dataset)
 
 
-def _named(named: Sequence[Mapping[str, Sequence[str]]]) -> tuple[Subjects, dict[int, int]]:
-    """The values that requests name; who is named twice belongs to the first request."""
+def named_subjects(named: Sequence[Mapping[str, Sequence[str]]]) -> tuple[Subjects, dict[int, int]]:
+    """The values that requests name, and which requests are for somebody whom an earlier one names."""
     subjects = Subjects()
     together: dict[int, int] = {}
     for domain in dict.fromkeys(name for names in named for name in names):

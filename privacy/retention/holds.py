@@ -85,6 +85,24 @@ class Keeper:
         return {key: pa.array(hashes, pa.binary(32)) for key, hashes in grouped.items()}
 
 
+def keeper_of(workspace: Workspace, dataset: str, held: Held | None = None) -> Keeper:
+    """What tells which rows of a data set are held.
+
+    Args:
+        workspace: The policy and its systems.
+        dataset: The data set.
+        held: What is held; looked up if None.
+    """
+    policy = workspace.loaded.policy
+    subject = policy.datasets[dataset].subject
+    known = workspace.ledger.holds.held(policy.name, dataset) if held is None else held
+
+    def ring() -> KeyRing:
+        return workspace.keys
+
+    return Keeper(known, subject.column if subject else None, ring)
+
+
 def hashes_of(texts: pa.Array, ring: KeyRing, domain: str, version: int) -> pa.Array:
     """The keyed hashes of subjects, spelled canonically; nulls stay null."""
     return hmac_sha256(texts, key=ring.subkey(PURPOSE, domain, version=version))
