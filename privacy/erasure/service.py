@@ -30,10 +30,12 @@ from airflow_veil.privacy.erasure.stages import SOURCE, SUPPRESS, stages_of
 from airflow_veil.privacy.erasure.store import Store, Tally
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.errors import ErasureError, SchemaError, StorageError
+from airflow_veil.privacy.lineage.deleting import of_erasing
 from airflow_veil.privacy.policy.erasure import Exempt, Recompute
 from airflow_veil.privacy.retention.holds import Keeper, keeper_of
 
 if TYPE_CHECKING:
+    from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.workspace import Workspace
 
 
@@ -272,6 +274,16 @@ def run(workspace: Workspace, *, actor: str, only: str | None = None) -> Conclud
     return conclude(workspace, planned.batch_id, actor=actor)
 
 
+def lineage_of(workspace: Workspace, step: str, done: Mapping[str, Any]) -> LineageRecord | None:
+    """The lineage of a step that changed a source; None of any other."""
+    kind, _, dataset = step.partition(" ")
+    if kind != SOURCE or not done:
+        return None
+    identity = workspace.source(dataset).identity
+    left = done["rows"] - done["deleted"]
+    return of_erasing(workspace.loaded, dataset, identity, rows=done["rows"], left=left)
+
+
 def _resolved(workspace: Workspace, graph: Graph, found: list[Request]) -> Resolved:
     ring = workspace.keys
     named = [requests.opened(request, ring) for request in found]
@@ -317,6 +329,9 @@ def _counts(workspace: Workspace, graph: Graph, resolved: Resolved, requests: in
             dataset: {"rows": int(tally.deleted.sum()), "why": _why(graph, dataset)}
             for dataset, tally in resolved.exempt.items()
         },
+        "answers": workspace.loaded.policy.erasure.answers.exempt
+        if workspace.loaded.policy.erasure and workspace.loaded.policy.erasure.answers
+        else None,
         "recompute": {
             dataset: {"how": how, "since": workspace.source(dataset).fingerprint()}
             for dataset, how in _recomputed(workspace).items()
