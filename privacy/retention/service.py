@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_veil.privacy.errors import ApprovalNeededError, RetentionError, SchemaError
-from airflow_veil.privacy.ledger.holds import LONGEST_REASON, SHORTEST_REASON
+from airflow_veil.privacy.ledger.reason import LONGEST_REASON, SHORTEST_REASON
 from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.lineage.deleting import of_deleting
 from airflow_veil.privacy.lineage.model import LineageRecord
