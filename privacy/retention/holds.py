@@ -16,7 +16,7 @@ from airflow_veil.privacy.crypto.prf import hmac_sha256
 from airflow_veil.privacy.errors import RetentionError
 from airflow_veil.privacy.ledger.holds import Held, Hold
 from airflow_veil.privacy.plan.bind import subject_root
-from airflow_veil.privacy.retention.sorting import Mask
+from airflow_veil.privacy.rewriting.loss import Mask
 from airflow_veil.privacy.storage.batches import plain
 from airflow_veil.privacy.transforms.canonical import canonical
 
