@@ -75,8 +75,8 @@ class Graph:
         return tuple(edge for edge in self.edges if edge.dataset == dataset)
 
     def keys(self, dataset: str) -> tuple[str, ...]:
-        """The columns of a data set whose values lead on: other edges point to them."""
-        pointed = [edge.target for edge in self.edges]
+        """The columns of a data set that others point to, or that requests name people by: their values are kept."""
+        pointed = [*(edge.target for edge in self.edges), *self.identifiers]
         pointed = [target for target in pointed if target.partition(".")[0] == dataset]
         return tuple(dict.fromkeys(target.partition(".")[2] for target in pointed))
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_veil.privacy.erasure.sealed import Sealed, seal, unseal
 from airflow_veil.privacy.erasure.stores import store_of
 from airflow_veil.privacy.erasure.suppression import suppress
-from airflow_veil.privacy.ledger.erasures import Batch, Outcome, Request, RequestState
 
 from airflow_veil.privacy.erasure import releases, requests
 from airflow_veil.privacy.erasure import verify as independent
@@ -30,6 +29,7 @@ from airflow_veil.privacy.erasure.stages import SOURCE, SUPPRESS, stages_of
 from airflow_veil.privacy.erasure.store import Store, Tally
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.errors import ErasureError, SchemaError, StorageError
+from airflow_veil.privacy.ledger.erasures import Batch, Outcome, Request, RequestState
 from airflow_veil.privacy.lineage.deleting import of_erasing
 from airflow_veil.privacy.policy.erasure import Exempt, Recompute
 from airflow_veil.privacy.retention.holds import Keeper, keeper_of
