@@ -53,6 +53,7 @@ _OPERATORS = [
         "dp_release",
         "budget_sensor",
         "retention",
+        "erasure",
         "anchor",
     )
 ]

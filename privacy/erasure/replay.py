@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_veil.privacy.erasure.graph import Edge
+from airflow_veil.privacy.erasure.graph import Edge, graph_of
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.erasure.suppression import Suppression, as_subjects, looked_up, suppression_of
 from airflow_veil.privacy.errors import SchemaError
@@ -34,17 +34,18 @@ def found_again(workspace: Workspace) -> tuple[Subjects, tuple[str, ...]]:
         is the number of its request. The values that were not found lead nowhere; those that were lead to all rows.
 
     Raises:
-        ErasureError: People are on the list, and the policy no longer says in which columns they are.
+        ErasureError: The policy says nothing of erasure, or no longer says in which columns people on the list are.
         KeyRingError: The key ring cannot be opened, or lacks a version that the list needs.
         SchemaError: A column is missing.
         StorageError: A source cannot be read: it is not known who is in it.
         LedgerError: The ledger cannot be used.
     """
     suppression, policy = suppression_of(workspace), workspace.loaded.policy
+    graph_of(policy)
     edges = {
-        dataset: looked_up(suppression, policy, dataset, identifiers=True)
+        dataset: looked_up(suppression, policy, dataset, stored=True, identifiers=True)
         for dataset, data in policy.datasets.items()
-        if data.erasure is not None or policy.erasure is None
+        if data.erasure is not None
     }
     for edge in (edge for some in edges.values() for edge in some):
         suppression.ready(edge.domain)

@@ -28,6 +28,7 @@ from airflow_veil.privacy.transforms.canonical import canonical
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.keys.ring import KeyRing
+    from airflow_veil.privacy.ledger.erasures import Batch
     from airflow_veil.privacy.release.workspace import Workspace
 
 Mask = NDArray[np.bool_]
@@ -36,16 +37,13 @@ PURPOSE = "suppression"
 """What the subkeys are for."""
 
 
-def suppress(
-    workspace: Workspace, subjects: Subjects, *, batch_id: str, requests: Sequence[str], actor: str
-) -> int:
+def suppress(workspace: Workspace, subjects: Subjects, batch: Batch, *, actor: str) -> int:
     """Put all values of some people on the suppression list, by their keyed hashes; may be repeated.
 
     Args:
         workspace: The policy and its systems.
         subjects: The people.
-        batch_id: The batch of requests.
-        requests: The ids of the requests, which the subjects' owners are numbers of.
+        batch: The batch of requests; the subjects' owners are numbers of its requests.
         actor: Who erases.
 
     Returns:
@@ -58,10 +56,9 @@ def suppress(
     """
     if not subjects.values:
         return 0
-    entries = _entries(subjects, workspace.keys, requests)
-    return workspace.ledger.suppression.add(
-        workspace.loaded.policy.name, entries, batch_id=batch_id, actor=actor
-    )
+    entries = _entries(subjects, workspace.keys, batch.requests)
+    name = workspace.loaded.policy.name
+    return workspace.ledger.suppression.add(name, entries, batch_id=batch.batch_id, actor=actor)
 
 
 def _entries(subjects: Subjects, ring: KeyRing, requests: Sequence[str]) -> Iterator[Entry]:
@@ -201,16 +198,22 @@ def suppression_of(workspace: Workspace) -> Suppression:
 
 
 def looked_up(
-    suppression: Suppression, policy: Policy, dataset: str, *, identifiers: bool = False
+    suppression: Suppression,
+    policy: Policy,
+    dataset: str,
+    *,
+    stored: bool = False,
+    identifiers: bool = False,
 ) -> tuple[Edge, ...]:
-    """The columns of a data set that are to be looked up in the list: those whose rows were deleted, or lost cells.
-
-    What stays by the policy (`exempt`) or is made anew (`recompute`) is left alone.
+    """The columns of a data set that are to be looked up in the list.
 
     Args:
         suppression: The list.
         policy: The policy.
         dataset: The data set.
+        stored: Whether it is about rows in the source: what stays there by the policy (`exempt`) or is made anew
+            (`recompute`) is then left alone. What leaves is left by all of them: a law that makes rows stay does not
+            make them be released.
         identifiers: Whether columns count, too, that requests may name people by; such a row is the person's, so what
             becomes of the subject's rows becomes of it.
 
@@ -229,21 +232,25 @@ def looked_up(
             fix="put `erasure` back into the policy, or take their requests off the suppression list",
         )
     graph = graph_of(policy)
-    edges = [edge for edge in graph.of(dataset) if edge.touches]
+    edges = [edge for edge in graph.of(dataset) if edge.touches or not stored]
     named = {edge.target for edge in graph.edges} | set(graph.identifiers)
     _not_renamed(suppression.suppressed, policy, edges, named)
     if identifiers:
-        edges += _of_identifiers(graph.identifiers, graph.of(dataset), dataset)
+        edges += _of_identifiers(graph.identifiers, edges, dataset)
     return tuple(edge for edge in edges if suppression.covers(edge.domain))
 
 
-def _of_identifiers(identifiers: Sequence[str], edges: Sequence[Edge], dataset: str) -> Iterator[Edge]:
+def _of_identifiers(identifiers: Sequence[str], edges: Sequence[Edge], dataset: str) -> list[Edge]:
     """Edges of the columns that requests may name people by; what edges know already is left out."""
-    own = next((edge for edge in edges if edge.subject and edge.touches), None)
-    for target in identifiers:
-        name, _, column = target.partition(".")
-        if own is not None and name == dataset and all(edge.target != target for edge in edges):
-            yield Edge(dataset, column, target, own.action, subject=False)
+    own = next((edge for edge in edges if edge.subject), None)
+    if own is None:
+        return []
+    mine = [target.partition(".")[2] for target in identifiers if target.partition(".")[0] == dataset]
+    return [
+        Edge(dataset, column, f"{dataset}.{column}", own.action, subject=False)
+        for column in mine
+        if all((edge.column, edge.target) != (column, f"{dataset}.{column}") for edge in edges)
+    ]
 
 
 def _not_renamed(suppressed: Suppressed, policy: Policy, edges: Sequence[Edge], named: set[str]) -> None:

@@ -214,7 +214,7 @@ def follow(entries: Iterable[Entry], start: Head, anchor: Head | None = None) ->
     return start
 
 
-class Erasures:
+class ErasedPayloads:
     """Payloads that are missing, and the entries that say that they were erased."""
 
     def __init__(self) -> None:

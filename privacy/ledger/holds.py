@@ -17,11 +17,10 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from airflow_veil.privacy.errors import RetentionError
 from airflow_veil.privacy.ledger import evidence
 from airflow_veil.privacy.ledger.database import reading, writing
+from airflow_veil.privacy.ledger.erasure_requeue import requeue
+from airflow_veil.privacy.ledger.reason import check_reason
 from airflow_veil.privacy.ledger.record import utc_now
 from airflow_veil.privacy.ledger.tables import hold_subjects, holds
-
-SHORTEST_REASON = 10
-LONGEST_REASON = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,7 @@ class Holds:
             RetentionError: The reason is too short or too long, or there is no subject among those given.
         """
         subjects = None if hashes is None else sorted(set(hashes))
-        _check_reason(reason, where=f"{policy}.{dataset}")
+        check_reason(reason, where=f"{policy}.{dataset}", failure=RetentionError)
         if subjects is not None and not subjects:
             raise RetentionError("no subject is named", where=f"{policy}.{dataset}")
         row = {
@@ -119,10 +118,12 @@ class Holds:
     def lift(self, hold_id: str, *, reason: str, actor: str) -> Hold:
         """Lift a hold, with evidence; the next run of retention deletes what it kept. One lifted before stays so.
 
+        Requests for erasure that holds of the policy kept wait again: one that another hold still keeps is held anew.
+
         Raises:
             RetentionError: There is no such hold, or the reason is too short or too long.
         """
-        _check_reason(reason, where=f"hold {hold_id}")
+        check_reason(reason, where=f"hold {hold_id}", failure=RetentionError)
         with writing(self._engine) as connection:
             found = _found(connection, hold_id)
             if found.lifted_at is not None:
@@ -130,6 +131,7 @@ class Holds:
             change = {"lifted_by": actor, "lifted_at": utc_now(), "lift_reason": reason}
             connection.execute(update(holds).where(holds.c.hold_id == hold_id).values(change))
             _note(connection, "hold.lifted", found, {"reason": reason}, actor)
+            requeue(connection, found.policy, why=f"{hold_id} was lifted", actor=actor)
             return _found(connection, hold_id)
 
     def listed(self, policy: str | None = None, dataset: str | None = None) -> tuple[Hold, ...]:
@@ -162,15 +164,6 @@ def _held(connection: Connection, policy: str, dataset: str) -> Held:
     )
     subjects = frozenset((str(domain), int(version), str(subject)) for domain, version, subject in found)
     return Held(everything=bool(everything), subjects=subjects)
-
-
-def _check_reason(reason: str, *, where: str) -> None:
-    if not SHORTEST_REASON <= len(reason.strip()) <= LONGEST_REASON:
-        raise RetentionError(
-            f"the reason has {len(reason.strip())} characters",
-            where=where,
-            expected=f"{SHORTEST_REASON} to {LONGEST_REASON}, without personal data",
-        )
 
 
 def _found(connection: Connection, hold_id: str) -> Hold:

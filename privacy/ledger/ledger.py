@@ -13,7 +13,8 @@ from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.ledger import evidence, releases
 from airflow_veil.privacy.ledger.budgets import Budgets
 from airflow_veil.privacy.ledger.database import connect, name_of, reading, writing
-from airflow_veil.privacy.ledger.evidence import Entry, Erasures, Head
+from airflow_veil.privacy.ledger.erasures import Erasures
+from airflow_veil.privacy.ledger.evidence import Entry, ErasedPayloads, Head
 from airflow_veil.privacy.ledger.fault import permanent
 from airflow_veil.privacy.ledger.holds import Holds
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
@@ -77,6 +78,11 @@ class Ledger:
     def holds(self) -> Holds:
         """What keeps rows although their time is over."""
         return Holds(self._engine)
+
+    @property
+    def erasures(self) -> Erasures:
+        """Who asked to be erased, and how far that is."""
+        return Erasures(self._engine)
 
     @property
     def suppression(self) -> SuppressionList:
@@ -324,7 +330,7 @@ class Ledger:
         Raises:
             LedgerError: An entry was changed, left out, put in, moved or cut off.
         """
-        head, erasures = Head(), Erasures()
+        head, erasures = Head(), ErasedPayloads()
         while page := self.evidence(head.seq, limit=_PAGE):
             head = evidence.follow(page, head, anchor)
             erasures.note(page)

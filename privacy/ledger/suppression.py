@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from airflow_veil.privacy.errors import ErasureError
 from airflow_veil.privacy.ledger import evidence
 from airflow_veil.privacy.ledger.database import reading, writing
-from airflow_veil.privacy.ledger.holds import LONGEST_REASON, SHORTEST_REASON
+from airflow_veil.privacy.ledger.reason import check_reason
 from airflow_veil.privacy.ledger.record import utc_now
 from airflow_veil.privacy.ledger.tables import suppressed
 
@@ -153,11 +153,11 @@ class SuppressionList:
         Raises:
             ErasureError: The reason is too short or too long.
         """
-        _check_reason(reason, where=f"request {request_id}")
+        check_reason(reason, where=f"request {request_id}", failure=ErasureError)
         mine = (suppressed.c.policy == policy, suppressed.c.request_id == request_id)
         with writing(self._engine) as connection:
             query = select(suppressed.c.domain, func.count()).where(*mine).group_by(suppressed.c.domain)
-            domains: dict[str, int] = dict(connection.execute(query).tuples().all())
+            domains = {str(domain): int(count) for domain, count in connection.execute(query)}
             if not domains:
                 return 0
             connection.execute(delete(suppressed).where(*mine))
@@ -185,15 +185,6 @@ def _parts(items: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(items)
     while part := list(islice(rest, _AT_ONCE)):
         yield part
-
-
-def _check_reason(reason: str, *, where: str) -> None:
-    if not SHORTEST_REASON <= len(reason.strip()) <= LONGEST_REASON:
-        raise ErasureError(
-            f"the reason has {len(reason.strip())} characters",
-            where=where,
-            expected=f"{SHORTEST_REASON} to {LONGEST_REASON}, without personal data",
-        )
 
 
 def _note(connection: Connection, kind: str, subject: str, payload: Mapping[str, Any], actor: str) -> None:

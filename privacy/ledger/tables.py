@@ -1,7 +1,8 @@
 """The tables of the ledger, the same on SQLite and PostgreSQL; `migrations/` makes them.
 
 What the tables themselves cannot say, that evidence, measurements and answers are neither changed nor deleted but
-for payloads that are erased, and that a charge only moves on, triggers do: see the migrations.
+for payloads that are erased, and that charges, requests for erasure and their steps only move on, triggers do: see
+the migrations.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 from airflow_veil.privacy.errors import InternalError
@@ -288,4 +290,113 @@ suppressed = Table(
     # A value that got here by mistake is refused, not kept.
     CheckConstraint("length(hash) = 64", name="hash"),
     Index("ix_suppressed_request", "policy", "request_id"),
+)
+
+erasure_batches = Table(
+    "erasure_batches",
+    metadata,
+    Column("batch_id", String(64), primary_key=True),
+    Column("policy", String(128), nullable=False),
+    # The closure of identifiers, sealed; null before the batch is frozen and once it is concluded.
+    Column("sealed", LargeBinary),
+    Column("key_version", Integer),
+    Column("plan", Text),
+    Column("verified", Text),
+    Column("begun_by", String(512), nullable=False),
+    Column("begun_at", UtcDateTime, nullable=False),
+    # What was lifted since is told by evidence, not by clocks.
+    Column("begun_seq", BigInteger, ForeignKey("evidence.seq"), nullable=False),
+    Column("frozen_at", UtcDateTime),
+    Column("concluded_at", UtcDateTime),
+    Column("abandoned_at", UtcDateTime),
+    CheckConstraint(
+        "(frozen_at IS NULL) = (plan IS NULL) AND (frozen_at IS NULL) = (key_version IS NULL)", name="frozen"
+    ),
+    CheckConstraint(
+        "(sealed IS NULL) = (frozen_at IS NULL OR concluded_at IS NOT NULL)",
+        name="sealed",
+    ),
+    CheckConstraint("verified IS NULL OR frozen_at IS NOT NULL", name="verified"),
+    CheckConstraint(
+        "abandoned_at IS NULL OR (frozen_at IS NULL AND concluded_at IS NULL)",
+        name="abandoned",
+    ),
+    Index(
+        "ix_erasure_batches_one_open",
+        "policy",
+        unique=True,
+        sqlite_where=text("concluded_at IS NULL AND abandoned_at IS NULL"),
+        postgresql_where=text("concluded_at IS NULL AND abandoned_at IS NULL"),
+    ),
+)
+
+erasure_requests = Table(
+    "erasure_requests",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("policy", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("identifiers", Text, nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("key_version", Integer, nullable=False),
+    # What the person is named by, sealed; null once it is destroyed.
+    Column("sealed", LargeBinary),
+    # All that was known of the person when a batch ended without being through, sealed.
+    Column("closure", LargeBinary),
+    Column("closure_version", Integer),
+    Column("requested_by", String(512), nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    # Without extensions.
+    Column("first_due_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("paused_at", UtcDateTime),
+    Column("paused_reason", Text),
+    Column("batch_id", String(64), ForeignKey("erasure_batches.batch_id")),
+    Column("outcome", Text),
+    Column("finished_at", UtcDateTime),
+    CheckConstraint(
+        "state IN ('waiting', 'erasing', 'held', 'incomplete', 'complete', 'cancelled')", name="state"
+    ),
+    CheckConstraint("(sealed IS NULL) = (state IN ('complete', 'cancelled'))", name="sealed"),
+    CheckConstraint(
+        "(closure IS NULL) = (closure_version IS NULL) AND (closure IS NULL OR sealed IS NOT NULL)",
+        name="closure",
+    ),
+    CheckConstraint("(paused_at IS NULL) = (paused_reason IS NULL)", name="paused"),
+    CheckConstraint("state <> 'erasing' OR (batch_id IS NOT NULL AND paused_at IS NULL)", name="erasing"),
+    CheckConstraint("(finished_at IS NULL) = (state IN ('waiting', 'erasing'))", name="finished"),
+    Index(
+        "ix_erasure_requests_one_open",
+        "policy",
+        "subject",
+        unique=True,
+        sqlite_where=text("sealed IS NOT NULL"),
+        postgresql_where=text("sealed IS NOT NULL"),
+    ),
+    Index("ix_erasure_requests_due", "policy", "state", "due_at"),
+)
+
+erasure_batch_requests = Table(
+    "erasure_batch_requests",
+    metadata,
+    Column("batch_id", String(64), ForeignKey("erasure_batches.batch_id"), primary_key=True),
+    # The owner's number in the closure.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("request_id", String(64), ForeignKey("erasure_requests.request_id"), nullable=False),
+    UniqueConstraint("batch_id", "request_id"),
+)
+
+erasure_steps = Table(
+    "erasure_steps",
+    metadata,
+    Column("batch_id", String(64), ForeignKey("erasure_batches.batch_id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(512), nullable=False),
+    Column("begun_at", UtcDateTime),
+    Column("done_at", UtcDateTime),
+    Column("done", Text),
+    Column("actor", String(512), nullable=False),
+    UniqueConstraint("batch_id", "name"),
+    CheckConstraint("(done IS NULL) = (done_at IS NULL)", name="done"),
+    CheckConstraint("done_at IS NULL OR begun_at IS NOT NULL", name="begun"),
 )

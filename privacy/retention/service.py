@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_veil.privacy.errors import ApprovalNeededError, RetentionError, SchemaError
-from airflow_veil.privacy.ledger.holds import LONGEST_REASON, SHORTEST_REASON, Held
+from airflow_veil.privacy.ledger.reason import LONGEST_REASON, SHORTEST_REASON
 from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.lineage.deleting import of_deleting
 from airflow_veil.privacy.lineage.model import LineageRecord
@@ -24,13 +24,12 @@ from airflow_veil.privacy.retention.clock import doubt, wall_clock
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
 from airflow_veil.privacy.retention.files import FileStore
-from airflow_veil.privacy.retention.holds import Keeper
+from airflow_veil.privacy.retention.holds import Keeper, keeper_of
 from airflow_veil.privacy.retention.postgres_table import PostgresStore
 from airflow_veil.privacy.retention.sqlite_table import SqliteStore
 from airflow_veil.privacy.retention.survey import Survey
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.keys.ring import KeyRing
     from airflow_veil.privacy.release.workspace import Workspace
 
 Store: TypeAlias = FileStore | SqliteStore | PostgresStore
@@ -145,7 +144,7 @@ def plan(workspace: Workspace, dataset: str, now: datetime | None = None) -> Ret
     """
     rule = rule_of(workspace, dataset)
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
-    survey = _store(workspace, dataset, rule).survey(cut, _keeper(workspace, dataset))
+    survey = _store(workspace, dataset, rule).survey(cut, keeper_of(workspace, dataset))
     return _plan(workspace, dataset, cut, survey, waits_for)
 
 
@@ -177,7 +176,7 @@ def enforce(
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
     store, ledger = _store(workspace, dataset, rule), workspace.ledger
     with store.alone():
-        survey = store.survey(cut, _keeper(workspace, dataset))
+        survey = store.survey(cut, keeper_of(workspace, dataset))
         planned = _plan(workspace, dataset, cut, survey, waits_for)
         given = approval if planned.objections else None
         if planned.objections and given is None:
@@ -198,7 +197,7 @@ def enforce(
             @contextmanager
             def frozen() -> Iterator[Keeper]:
                 with ledger.holds.frozen(planned.policy, dataset) as held:
-                    yield _keeper(workspace, dataset, held)
+                    yield keeper_of(workspace, dataset, held)
 
             counts, files = store.enforce(cut, survey, frozen)
         lineage = of_deleting(
@@ -286,17 +285,6 @@ def _not_approved(planned: RetentionPlan) -> ApprovalNeededError:
         where=f"{planned.policy}.{planned.dataset}",
         fix="look at `veil retention plan`; if it is right, `veil retention enforce … --approve REASON`",
     )
-
-
-def _keeper(workspace: Workspace, dataset: str, held: Held | None = None) -> Keeper:
-    policy = workspace.loaded.policy
-    subject = policy.datasets[dataset].subject
-    known = workspace.ledger.holds.held(policy.name, dataset) if held is None else held
-
-    def ring() -> KeyRing:
-        return workspace.keys
-
-    return Keeper(known, subject.column if subject else None, ring)
 
 
 def _store(workspace: Workspace, dataset: str, rule: Retention) -> Store:

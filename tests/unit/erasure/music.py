@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.erasure.suppression import suppress
 from airflow_veil.privacy.keys.file import KeyFile
+from airflow_veil.privacy.ledger.erasures import Batch
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.release import service
 from airflow_veil.privacy.release.done import Done
@@ -48,12 +49,14 @@ datasets:
     erasure: delete
     columns:
       InvoiceId: {class: none, type: int64, treat: keep}
+      CustomerId: {class: direct_identifier, treat: drop}
       Total: {class: none, treat: keep}
   lines:
     source: lines.parquet
     subject: {column: InvoiceId, references: invoices.InvoiceId}
     erasure: delete
     columns:
+      InvoiceId: {class: direct_identifier, treat: drop}
       Track: {class: none, treat: keep}
       Quantity: {class: none, type: int64, treat: keep}
   tickets:
@@ -66,6 +69,8 @@ datasets:
         author: {to: customers.CustomerId, then: delete}
     columns:
       ticket: {class: none, type: int64, treat: keep}
+      customer: {class: direct_identifier, treat: drop}
+      author: {class: direct_identifier, treat: drop}
       referrer: {class: direct_identifier, treat: keep, unsafe_reason: "a test looks at what is left of it"}
       words: {class: free_text, treat: keep, unsafe_reason: "a test looks at what is left of it"}
 release:
@@ -79,20 +84,20 @@ erasure:
 QUERIES = """\
 differential_privacy:
   budgets:
-    people: {unit: customers.CustomerId, epsilon: 4000}
+    people: {unit: customers.CustomerId, epsilon: 1000}
   queries:
     sold:
       dataset: lines
       budget: people
-      spend: {epsilon: 900}
+      spend: {epsilon: 400}
       keys: {Track: {values: [a, b], source: made up}}
       measures: {n: count}
-      bounds: {groups_per_unit: 2, rows_per_group: 50}
+      contribution: {groups_per_unit: 2, rows_per_group: 50}
 """
 
 
 def tables(customers: int = 20) -> dict[str, pa.Table]:
-    """All rows: customers 1 and on, two invoices each, three lines each, a ticket each; ids of invoices are 100 and on."""
+    """All rows: customers from 1 on, two invoices each from 100 on, three lines each, and a ticket each."""
     ids = list(range(1, customers + 1))
     invoices = [(100 + 2 * (i - 1) + k, i) for i in ids for k in range(2)]
     lines = [(invoice, "ab"[k % 2], k + 1) for invoice, _ in invoices for k in range(3)]
@@ -147,6 +152,25 @@ def subjects(**values: list[str]) -> Subjects:
     return found
 
 
+def a_batch(batch_id: str, requests: tuple[str, ...]) -> Batch:
+    """A batch of requests, as the journal gives it."""
+    begun = datetime(2026, 3, 1, tzinfo=UTC)
+    return Batch(
+        batch_id=batch_id,
+        policy="music",
+        requests=requests,
+        sealed=None,
+        key_version=None,
+        plan=None,
+        begun_by=ACTOR,
+        begun_at=begun,
+        frozen_at=begun,
+        verified=None,
+        concluded_at=None,
+        abandoned_at=None,
+    )
+
+
 @dataclass
 class Music:
     """An installation in a folder, without Airflow."""
@@ -182,7 +206,7 @@ class Music:
 
     def erase(self, people: Subjects, *, batch: str = "b1", requests: tuple[str, ...] = ("r1", "r2")) -> int:
         """Put people on the suppression list; the sources stay as they are, as if upstream sent them again."""
-        return suppress(self.workspace(), people, batch_id=batch, requests=requests, actor=ACTOR)
+        return suppress(self.workspace(), people, a_batch(batch, requests), actor=ACTOR)
 
     def stage(self, dataset: str, number: int = 0, *, steps: bool = False) -> list[Done]:
         """Begin a release and stage its rows: in one pass, or step by step."""
