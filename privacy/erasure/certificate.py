@@ -169,11 +169,10 @@ def _kept(request: Request, batch: Batch) -> Iterator[Kept]:
 def _verification(request: Request, batch: Batch) -> Iterator[Check]:
     for check in (batch.verified or {}).get("checks", []):
         yield Check(
-            what=check["told"],
+            what=check["sentence"],
             looked_at=check["looked_at"],
             found=check["found"],
             passed=check["passed"],
-            how=check["how"],
         )
     for problem in (request.outcome or {}).get("problems", []):
         yield Check(what=problem, looked_at=0, found=1, passed=False)

@@ -23,6 +23,8 @@ from airflow_veil.privacy.policy.erasure import Exempt, Mask
 from airflow_veil.privacy.release.workspace import Workspace
 
 NOT_RECOMPUTED = "not recomputed yet"
+_SHOWN = 3
+"""How many places a sentence names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,26 @@ class Check:
     def passed(self) -> bool:
         """Whether all was looked at, and nothing is left but what may be."""
         return not self.error and self.found <= self.allowed
+
+    @property
+    def sentence(self) -> str:
+        """What was found, for a person to read."""
+        where = "; ".join(f"{each.count} in {each.path}: {each.place}" for each in self.residues[:_SHOWN])
+        left = f"{self.found} {self.what}" if self.found else f"no {self.what}"
+        parts = [f"{self.store}: {left}", where, f"not known: {self.error}" if self.error else "", self.told]
+        return "; ".join(filter(None, parts))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for the ledger and for certificates: names and counts."""
+        return {
+            "store": self.store,
+            "what": self.what,
+            "looked_at": self.looked_at,
+            "found": self.found,
+            "allowed": self.allowed,
+            "passed": self.passed,
+            "sentence": self.sentence,
+        }
 
 
 def verify_dataset(
@@ -92,7 +114,7 @@ def _edge(
         yield Check(store=edge.dataset, what=_rows_that_name(edge), told=told)
         return
     if edge.word == "recompute":
-        yield _recomputed(workspace, edge.dataset, since)
+        yield recomputed(workspace, edge.dataset, since)
     texts = frozenset(subjects.of(edge.domain).texts.to_pylist())
     masked = edge.action.mask if isinstance(edge.action, Mask) else None
     what = _rows_that_name(edge)
@@ -110,8 +132,17 @@ def _rows_that_name(edge: Edge) -> str:
     return f"rows that name somebody in {edge.column}"
 
 
-def _recomputed(workspace: Workspace, dataset: str, since: Mapping[str, Any] | None) -> Check:
-    """Whether the source is another than when the plan was frozen; one that is not counts as one left."""
+def recomputed(workspace: Workspace, dataset: str, since: Mapping[str, Any] | None) -> Check:
+    """Look whether a data set that is to be made anew is another than when the plan was frozen.
+
+    Args:
+        workspace: Opens the source.
+        dataset: The data set.
+        since: The source's fingerprint when the plan was frozen.
+
+    Returns:
+        A check; a source that is as it was counts as one part that is left.
+    """
     what = "parts from before the erasure"
     if since is None:
         return Check(store=dataset, what=what, found=1, error="nobody noted what the source was before")
