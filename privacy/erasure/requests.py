@@ -62,7 +62,7 @@ def place(
         LedgerError: The ledger cannot be used.
     """
     graph_of(workspace.loaded.policy)
-    policy, rule = workspace.loaded.policy, workspace.loaded.policy.erasure
+    rule = workspace.loaded.policy.erasure
     assert rule is not None  # noqa: S101 - graph_of has looked
     now = utc_now()
     received = now if received_at is None else received_at
@@ -70,7 +70,40 @@ def place(
     if received > now:
         raise ErasureError("the request was received after now", fix="give the day that it came")
     named = _named(workspace, identifiers, rule.identifiers)
-    content, ring = canonical_json(named), workspace.keys
+    return _take_down(workspace, named, received, due_at, actor=actor)
+
+
+def place_again(workspace: Workspace, named: Named, *, actor: str) -> Request:
+    """Take down that somebody who was erased is there again, by values that the suppression list knew.
+
+    Args:
+        workspace: The policy and its systems.
+        named: `data_set.column` to values, spelled canonically; not only the policy's identifiers.
+        actor: Who found them.
+
+    Returns:
+        The request; where one is open for the same values, that one.
+
+    Raises:
+        ErasureError: The policy says nothing of erasure.
+        KeyRingError: The key ring cannot be opened.
+        LedgerError: The ledger cannot be used.
+    """
+    graph_of(workspace.loaded.policy)
+    rule = workspace.loaded.policy.erasure
+    assert rule is not None  # noqa: S101 - graph_of has looked
+    now = utc_now()
+    spelled_once = {name: sorted(set(texts)) for name, texts in sorted(named.items())}
+    return _take_down(workspace, spelled_once, now, due(now, rule.within, rule.time_zone), actor=actor)
+
+
+def _take_down(
+    workspace: Workspace, named: Named, received: datetime, due_at: datetime, *, actor: str
+) -> Request:
+    """Seal values and write the request down, unless one is open for the same."""
+    policy, rule = workspace.loaded.policy, workspace.loaded.policy.erasure
+    assert rule is not None  # noqa: S101 - callers have looked
+    content, ring = canonical_json({name: list(texts) for name, texts in named.items()}), workspace.keys
     if (before := _repeated(workspace, content)) is not None:
         return before
     request_id = f"erasure-{secrets.token_hex(8)}"

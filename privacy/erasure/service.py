@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_veil.privacy.erasure.replay import found_again
 from airflow_veil.privacy.erasure.stores import store_of
 from airflow_veil.privacy.erasure.suppression import suppress
 
@@ -39,6 +40,9 @@ from airflow_veil.privacy.retention.holds import Keeper, keeper_of
 if TYPE_CHECKING:
     from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.workspace import Workspace
+
+
+_OPEN = (RequestState.WAITING, RequestState.ERASING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +309,30 @@ def lineage_of(workspace: Workspace, step: str, done: Mapping[str, Any]) -> Line
     return of_erasing(workspace.loaded, dataset, identity, rows=done["rows"], left=left)
 
 
+def replay(workspace: Workspace, *, actor: str) -> Concluded | None:
+    """Erase once more whoever is on the suppression list and in the sources again: after a restore, above all.
+
+    Returns:
+        How it ended; None where nobody is there again.
+
+    Raises:
+        ErasureError: The policy says nothing of erasure.
+        StorageError: A source cannot be read or changed; the next call goes on from there.
+        KeyRingError: The list cannot be looked up.
+    """
+    subjects, erased = found_again(workspace)
+    asked = [
+        requests.place_again(workspace, named, actor=actor)
+        for number in range(len(erased))
+        if (named := subjects.of_request(number))
+    ]
+    done = None
+    while any(workspace.ledger.erasures.find(each.request_id).state in _OPEN for each in asked):
+        # The first turn may have been that of a batch that was open.
+        done = run(workspace, actor=actor)
+    return done
+
+
 def _resolved(workspace: Workspace, graph: Graph, found: list[Request]) -> Resolved:
     ring = workspace.keys
     named = [requests.opened(request, ring) for request in found]
@@ -506,7 +534,7 @@ def _unplanned(workspace: Workspace, batch: Batch) -> dict[str, Outcome]:
         why = "it was not planned"
     except VeilError as error:
         why = str(error)
-    facts = {"datasets": {}, "held": {}, "problems": [why], "together_with": None}
+    facts: dict[str, Any] = {"datasets": {}, "held": {}, "problems": [why], "together_with": None}
     return {request: Outcome(state=RequestState.INCOMPLETE, facts=facts) for request in batch.requests}
 
 
