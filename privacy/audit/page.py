@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from jinja2 import Template
 
     from airflow_veil.privacy.audit.certificate import Certificate
 
 
+_COLUMNS = {
+    "rows_deleted": "Rows deleted",
+    "rows_masked": "Rows masked",
+    "files_dropped": "Files removed",
+    "files_rewritten": "Files rewritten",
+}
+
+
 def page(certificate: Certificate) -> str:
     """The page of a certificate that was issued."""
-    return _template().render(c=certificate, total=_total(certificate))
-
-
-def _total(certificate: Certificate) -> dict[str, int]:
-    """What was done, over all places."""
-    names = ("rows_deleted", "rows_masked", "files_dropped", "files_rewritten")
-    return {name: sum(getattr(each, name) for each in certificate.done) for name in names}
+    total = {name: sum(getattr(each, name) for each in certificate.done) for name in _COLUMNS}
+    # Rows that are deleted are what a reader looks for, also where there are none.
+    columns = [(name, heading) for name, heading in _COLUMNS.items() if total[name] or name == "rows_deleted"]
+    recorded = datetime.fromisoformat(certificate.log.entry["recorded_at"]) if certificate.log else None
+    return _template().render(c=certificate, total=total, columns=columns, recorded=recorded)
 
 
 @cache
@@ -48,5 +53,5 @@ def _moment(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
 
 
-def _day(day: Any) -> str:
+def _day(day: date) -> str:
     return f"{day.day} {day:%B %Y}"

@@ -106,13 +106,16 @@ def _rule(rule: Mapping[str, Any]) -> str:
     margin = (
         "" if in_words(rule["grace"]) == "0 days" else f", and {in_words(rule['grace'])} more as a margin"
     )
-    waits = rule.get("after_releases") or ()
-    limit = f"Rows wait for releases of {', '.join(waits)}, for {in_words(rule['at_the_latest'])} at most."
     kept = (
         f"Rows are kept for {in_words(rule['after'])} from the day of “{rule['from']}”{margin}."
         f" Days are those of {rule['time_zone']}."
     )
-    return f"{kept} {limit}" if waits else kept
+    waits = rule.get("after_releases")
+    if not waits:
+        return kept
+    return (
+        f"{kept} They wait for releases of {', '.join(waits)}, for {in_words(rule['at_the_latest'])} at most."
+    )
 
 
 def _store(dataset: str, planned: Mapping[str, Any], done: Mapping[str, Any]) -> Store:
