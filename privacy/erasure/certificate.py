@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from airflow_veil.privacy.audit import certificate as certificates
 from airflow_veil.privacy.audit.certificate import Certificate
 from airflow_veil.privacy.audit.facts import Asked, Backups, Check, Evidence, Kept, Store
-
-from airflow_veil.privacy.audit import certificate as certificates
 from airflow_veil.privacy.erasure.stages import RELEASES, SOURCE
 from airflow_veil.privacy.errors import ErasureError
 from airflow_veil.privacy.ledger.erasures import Batch, Request, RequestState
