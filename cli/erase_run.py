@@ -11,6 +11,8 @@ from airflow_veil.cli import console
 from airflow_veil.cli.erase import LEFT, Json, OneRequest, app
 from airflow_veil.cli.options import Policy
 
+__all__ = ["app"]
+
 if TYPE_CHECKING:
     from airflow_veil.privacy.erasure.service import Concluded
     from airflow_veil.privacy.release.workspace import Workspace
