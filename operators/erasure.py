@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator
@@ -139,7 +140,7 @@ class VerifyErasureOperator(_BatchOperator):
         from airflow_veil.privacy.erasure import service
 
         found = service.verify(workspace, self.batch, actor=actor(context))
-        failed = [check["told"] for check in found["checks"] if not check["passed"]]
+        failed = [check["sentence"] for check in found["checks"] if not check["passed"]]
         for told in failed:
             self.log.error("%s", told)
         return {"passed": found["passed"], "checks": len(found["checks"]), "failed": len(failed)}
@@ -164,8 +165,10 @@ class CertifyErasureOperator(_BatchOperator):
         """Conclude and certify; hands on how many requests ended in which state."""
         from airflow_veil.privacy.erasure import certificate, service
 
-        concluded = service.conclude(workspace, self.batch, actor=actor(context))
-        certificate.issue(workspace, concluded, folder=self.certificates, actor=actor(context))
+        batch_id = self.batch or service.open_batch(workspace)
+        concluded = service.conclude(workspace, batch_id, actor=actor(context))
+        folder = Path(self.certificates) if self.certificates else workspace.settings.certificates
+        certificate.file_batch(workspace, batch_id, folder, actor=actor(context))
         if not concluded.complete:
             raise AirflowFailException("; ".join(concluded.problems))
         self.log.info("%s", concluded.as_dict())

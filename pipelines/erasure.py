@@ -28,7 +28,7 @@ from airflow_veil.privacy.release.workspace import checked
 
 REQUEST = "{{ (dag_run.conf or {}).get('request', '') }}"
 """One request, by its opaque name, from the configuration of a run; identifiers have no place there."""
-BATCH = "{{ ti.xcom_pull(task_ids='plan')['batch'] }}"
+BATCH = "{{ (ti.xcom_pull(task_ids='plan') or {}).get('batch', '') }}"
 PLAN = """
 {% set plan = ti.xcom_pull(task_ids='plan') %}
 Batch {{ plan['batch'] }}: {{ plan['requests'] }} requests.

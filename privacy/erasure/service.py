@@ -16,20 +16,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_veil.privacy.erasure.sealed import Sealed, seal, unseal
 from airflow_veil.privacy.erasure.stores import store_of
 
-from airflow_veil.privacy.erasure import releases, requests
+from airflow_veil.privacy.erasure import deadline, releases, requests
 from airflow_veil.privacy.erasure import verify as independent
 from airflow_veil.privacy.erasure.dossier import Dossier, tally_lists
-from airflow_veil.privacy.erasure.graph import Graph, graph_of
-from airflow_veil.privacy.erasure.resolve import Resolved, matcher_of, named_subjects, resolve
+from airflow_veil.privacy.erasure.graph import Edge, Graph, graph_of
+from airflow_veil.privacy.erasure.match import Matcher
+from airflow_veil.privacy.erasure.replay import found_again
+from airflow_veil.privacy.erasure.resolve import NOTHING_HELD, Resolved, matcher_of, resolve
+from airflow_veil.privacy.erasure.sealed import Sealed, seal, unseal
 from airflow_veil.privacy.erasure.stages import SOURCE, SUPPRESS, stages_of
 from airflow_veil.privacy.erasure.store import Store, Tally
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.erasure.suppression import suppress
-from airflow_veil.privacy.errors import ErasureError, SchemaError, StorageError
+from airflow_veil.privacy.errors import ErasureError, SchemaError, StorageError, VeilError
 from airflow_veil.privacy.ledger.erasures import Batch, Outcome, Request, RequestState
+from airflow_veil.privacy.ledger.record import utc_now
 from airflow_veil.privacy.lineage.deleting import of_erasing
 from airflow_veil.privacy.policy.erasure import Exempt, Recompute
 from airflow_veil.privacy.retention.holds import Keeper, keeper_of
@@ -37,6 +40,9 @@ from airflow_veil.privacy.retention.holds import Keeper, keeper_of
 if TYPE_CHECKING:
     from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.workspace import Workspace
+
+
+_OPEN = (RequestState.WAITING, RequestState.ERASING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,8 @@ def plan(workspace: Workspace, *, actor: str, only: str | None = None) -> Planne
 
     Raises:
         ErasureError: The policy says nothing of erasure, or there is no such request.
+        StorageError: A store cannot be read; nothing is erased, and the batch stays open.
+        SchemaError: A column is missing, or of a type that names nobody.
         KeyRingError: The key ring cannot be opened, or a request was sealed with a key that is destroyed.
         LedgerError: The ledger cannot be used.
     """
@@ -109,22 +117,16 @@ def plan(workspace: Workspace, *, actor: str, only: str | None = None) -> Planne
         return None
     if batch.frozen_at is None:
         found = [ledger.find(name) for name in batch.requests]
-        try:
-            resolved = _resolved(workspace, graph, found)
-        except (StorageError, SchemaError) as error:
-            # What cannot be read now cannot be found later, so nothing at all is erased: see `conclude`.
-            told, dossier = {"problems": [str(error)]}, Dossier(_named_only(workspace, found))
-            stages: tuple[tuple[str, ...], ...] = ()
-        else:
-            told = _counts(workspace, graph, resolved, len(found))
-            dossier, stages = _dossier(resolved), stages_of(policy)
+        # What cannot be read now cannot be found later, so an error here leaves everything as it is: see `conclude`.
+        resolved = _resolved(workspace, graph, found)
+        told, dossier = _counts(workspace, graph, resolved, len(found)), _dossier(resolved)
         closed = seal(dossier.to_bytes(), ring, about=batch.batch_id)
         batch = ledger.freeze(
             batch.batch_id,
             sealed=closed.content,
             key_version=closed.key_version,
             plan={"policy_digest": workspace.loaded.digest, **told},
-            stages=stages,
+            stages=stages_of(policy),
             actor=actor,
         )
     steps = tuple(step.name for step in ledger.steps(batch.batch_id))
@@ -158,7 +160,11 @@ def erase(workspace: Workspace, batch_id: str, step: str, *, actor: str) -> dict
     dossier = _open(workspace, batch)
     kind, _, dataset = step.partition(" ")
     if step == SUPPRESS:
-        done = {"suppressed": suppress(workspace, dossier.subjects, batch, actor=actor)}
+        done = {
+            "suppressed": suppress(
+                workspace, dossier.subjects, batch_id=batch_id, requests=batch.requests, actor=actor
+            )
+        }
     elif kind == SOURCE:
         done = _erase_source(workspace, dataset, dossier, len(batch.requests))
     else:
@@ -185,12 +191,7 @@ def verify(workspace: Workspace, batch_id: str, *, actor: str) -> dict[str, Any]
         raise ErasureError(
             f"{', '.join(undone)} is not done yet", where=batch_id, fix="erase first, then verify"
         )
-    graph, dossier = graph_of(workspace.loaded.policy), _open(workspace, batch)
-    held = {name: int(_left(workspace, graph, name, dossier, batch).held.sum()) for name in graph.touched}
-    checks = list(
-        independent.verify_all(workspace, dossier.subjects, graph, since=_since(batch), allowed=held)
-    )
-    checks += releases.verify(workspace, graph, dossier.subjects, since=batch.frozen_at)
+    checks = list(_checks(workspace, batch, _open(workspace, batch)))
     result = {
         "passed": all(check.passed for check in checks),
         "checks": [check.as_dict() for check in checks],
@@ -243,18 +244,27 @@ def conclude(workspace: Workspace, batch_id: str, *, actor: str) -> Concluded:
         states = {each.request_id: each.state for each in found}
         problems = [text for each in found for text in (each.outcome or {}).get("problems", [])]
         return Concluded(batch_id=batch_id, states=states, problems=tuple(dict.fromkeys(problems)))
-    batch = _frozen(workspace, batch_id)
-    dossier = _open(workspace, batch)
-    general = _problems(workspace, batch)
-    left = _all_left(workspace, dossier, batch) if not general else {}
-    outcomes = {
-        request: _outcome(workspace, batch, dossier, number, general, left)
-        for number, request in enumerate(batch.requests)
-    }
+    outcomes = (
+        _outcomes(workspace, _frozen(workspace, batch_id))
+        if batch.frozen_at
+        else _unplanned(workspace, batch)
+    )
     ledger.conclude(batch_id, outcomes, actor=actor)
     states = {request: outcome.state for request, outcome in outcomes.items()}
     told = dict.fromkeys(text for each in outcomes.values() for text in each.facts["problems"])
     return Concluded(batch_id=batch_id, states=states, problems=tuple(told))
+
+
+def open_batch(workspace: Workspace) -> str:
+    """The batch of the policy that is open.
+
+    Raises:
+        ErasureError: There is none.
+    """
+    batch = workspace.ledger.erasures.open(workspace.loaded.policy.name)
+    if batch is None:
+        raise ErasureError("no batch is open", where=workspace.loaded.policy.name)
+    return batch.batch_id
 
 
 def run(workspace: Workspace, *, actor: str, only: str | None = None) -> Concluded | None:
@@ -264,14 +274,29 @@ def run(workspace: Workspace, *, actor: str, only: str | None = None) -> Conclud
         ErasureError: See `plan`.
         StorageError: See `erase`; the next call goes on from there.
     """
-    planned = plan(workspace, actor=actor, only=only)
+    try:
+        planned = plan(workspace, actor=actor, only=only)
+    except (StorageError, SchemaError):
+        begun = workspace.ledger.erasures.open(workspace.loaded.policy.name)
+        if begun is None:
+            raise
+        return conclude(workspace, begun.batch_id, actor=actor)
     if planned is None:
         return None
     for step in planned.steps:
         erase(workspace, planned.batch_id, step, actor=actor)
-    if planned.steps:
-        verify(workspace, planned.batch_id, actor=actor)
+    verify(workspace, planned.batch_id, actor=actor)
     return conclude(workspace, planned.batch_id, actor=actor)
+
+
+def near(workspace: Workspace) -> tuple[Request, ...]:
+    """The requests that are due soon, or overdue: the policy's `warn` says how soon."""
+    rule = workspace.loaded.policy.erasure
+    if rule is None:
+        return ()
+    found = workspace.ledger.erasures.listed(workspace.loaded.policy.name)
+    now = utc_now()
+    return (*deadline.overdue(found, now), *deadline.near(found, now, rule.warn))
 
 
 def lineage_of(workspace: Workspace, step: str, done: Mapping[str, Any]) -> LineageRecord | None:
@@ -284,16 +309,34 @@ def lineage_of(workspace: Workspace, step: str, done: Mapping[str, Any]) -> Line
     return of_erasing(workspace.loaded, dataset, identity, rows=done["rows"], left=left)
 
 
+def replay(workspace: Workspace, *, actor: str) -> Concluded | None:
+    """Erase once more whoever is on the suppression list and in the sources again: after a restore, above all.
+
+    Returns:
+        How it ended; None where nobody is there again.
+
+    Raises:
+        ErasureError: The policy says nothing of erasure.
+        StorageError: A source cannot be read or changed; the next call goes on from there.
+        KeyRingError: The list cannot be looked up.
+    """
+    subjects, erased = found_again(workspace)
+    asked = [
+        requests.place_again(workspace, named, actor=actor)
+        for number in range(len(erased))
+        if (named := subjects.of_request(number))
+    ]
+    done = None
+    while any(workspace.ledger.erasures.find(each.request_id).state in _OPEN for each in asked):
+        # The first turn may have been that of a batch that was open.
+        done = run(workspace, actor=actor)
+    return done
+
+
 def _resolved(workspace: Workspace, graph: Graph, found: list[Request]) -> Resolved:
     ring = workspace.keys
     named = [requests.opened(request, ring) for request in found]
     return resolve(graph, named, open_store=partial(_store, workspace), holding=partial(keeper_of, workspace))
-
-
-def _named_only(workspace: Workspace, found: list[Request]) -> Subjects:
-    """What requests name, where no more can be found out."""
-    ring = workspace.keys
-    return named_subjects([requests.opened(request, ring) for request in found])[0]
 
 
 def _store(workspace: Workspace, dataset: str) -> Store:
@@ -397,6 +440,54 @@ def _erase_source(workspace: Workspace, dataset: str, dossier: Dossier, count: i
     }
 
 
+def _checks(workspace: Workspace, batch: Batch, dossier: Dossier) -> Iterator[independent.Check]:
+    """All looks at all places."""
+    graph, subjects, since = graph_of(workspace.loaded.policy), dossier.subjects, _since(batch)
+    held = {name: int(_left(workspace, graph, name, dossier, batch).held.sum()) for name in graph.touched}
+    for dataset in graph.order:
+        yield from independent.verify_dataset(
+            workspace, dataset, subjects, graph, since=since.get(dataset), allowed=held
+        )
+    for dataset in since.keys() - set(graph.order):
+        yield independent.recomputed(workspace, dataset, since[dataset])
+    kept = {name: "a legal hold keeps rows of it" for name, rows in held.items() if rows}
+    alone = _theirs_alone(workspace, graph, subjects, len(batch.requests))
+    yield from independent.verify_bytes(workspace, alone, graph, skipped=kept)
+    yield from releases.verify(workspace, graph, subjects)
+    yield from _elsewhere(workspace, batch, dossier)
+
+
+def _theirs_alone(workspace: Workspace, graph: Graph, subjects: Subjects, count: int) -> Subjects:
+    """The people's values without those that somebody else has, too, such as an address that two share."""
+    targets = {edge.target for edge in graph.edges}
+    for identifier in graph.identifiers:
+        known = subjects.of(identifier)
+        if identifier in targets or not len(known):
+            continue
+        dataset, _, column = identifier.partition(".")
+        edge = Edge(dataset, column, identifier, "delete", subject=False)
+        matcher = Matcher([(edge, known)], NOTHING_HELD, where=dataset)
+        others = _store(workspace, dataset).find(matcher, (column,), count).keys[column]
+        subjects = subjects.less(identifier, others.texts)
+    return subjects
+
+
+def _elsewhere(workspace: Workspace, batch: Batch, dossier: Dossier) -> Iterator[independent.Check]:
+    """Releases that other policies made of the sources before these were clean."""
+    changed = [
+        name
+        for name, counts in dossier.counts.items()
+        if any(any(counts.get(kind, ())) for kind in ("deleted", "masked"))
+    ]
+    steps = workspace.ledger.erasures.steps(batch.batch_id)
+    clean = max(
+        (step.done_at for step in steps if step.name.startswith(SOURCE) and step.done_at), default=None
+    )
+    if clean is not None:
+        identities = {workspace.source(name).identity for name in changed}
+        yield from releases.derived_elsewhere(workspace, identities, since=clean)
+
+
 def _left(workspace: Workspace, graph: Graph, dataset: str, dossier: Dossier, batch: Batch) -> Tally:
     """What is there still of the batch's people: to be erased, or held."""
     matcher = matcher_of(graph, dataset, dossier.subjects, keeper_of(workspace, dataset))
@@ -416,14 +507,35 @@ def _since(batch: Batch) -> dict[str, Any]:
 
 def _problems(workspace: Workspace, batch: Batch) -> list[str]:
     """Why none of a batch's requests can be complete."""
-    problems = list((batch.plan or {}).get("problems", []))
     steps = workspace.ledger.erasures.steps(batch.batch_id)
-    problems += [f"{step.name} is not done" for step in steps if step.done_at is None]
+    problems = [f"{step.name} is not done" for step in steps if step.done_at is None]
     problems += [text for step in steps for text in (step.done or {}).get("problems", [])]
-    if steps and batch.verified is None:
+    if batch.verified is None:
         problems.append("it is not verified that nothing is left")
     checks = (batch.verified or {}).get("checks", [])
-    return problems + [check["told"] for check in checks if not check["passed"]]
+    return problems + [check["sentence"] for check in checks if not check["passed"]]
+
+
+def _outcomes(workspace: Workspace, batch: Batch) -> dict[str, Outcome]:
+    """How the requests of a batch end whose plan is frozen."""
+    dossier, general = _open(workspace, batch), _problems(workspace, batch)
+    left = _all_left(workspace, dossier, batch) if not general else {}
+    return {
+        request: _outcome(workspace, batch, dossier, number, general, left)
+        for number, request in enumerate(batch.requests)
+    }
+
+
+def _unplanned(workspace: Workspace, batch: Batch) -> dict[str, Outcome]:
+    """How the requests of a batch end that could not be planned: nothing was erased, and why is told."""
+    found = [workspace.ledger.erasures.find(name) for name in batch.requests]
+    try:
+        _resolved(workspace, graph_of(workspace.loaded.policy), found)
+        why = "it was not planned"
+    except VeilError as error:
+        why = str(error)
+    facts: dict[str, Any] = {"datasets": {}, "held": {}, "problems": [why], "together_with": None}
+    return {request: Outcome(state=RequestState.INCOMPLETE, facts=facts) for request in batch.requests}
 
 
 def _outcome(

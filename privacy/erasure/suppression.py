@@ -28,7 +28,6 @@ from airflow_veil.privacy.transforms.canonical import canonical
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.keys.ring import KeyRing
-    from airflow_veil.privacy.ledger.erasures import Batch
     from airflow_veil.privacy.release.workspace import Workspace
 
 Mask = NDArray[np.bool_]
@@ -37,13 +36,16 @@ PURPOSE = "suppression"
 """What the subkeys are for."""
 
 
-def suppress(workspace: Workspace, subjects: Subjects, batch: Batch, *, actor: str) -> int:
+def suppress(
+    workspace: Workspace, subjects: Subjects, *, batch_id: str, requests: Sequence[str], actor: str
+) -> int:
     """Put all values of some people on the suppression list, by their keyed hashes; may be repeated.
 
     Args:
         workspace: The policy and its systems.
         subjects: The people.
-        batch: The batch of requests; the subjects' owners are numbers of its requests.
+        batch_id: The batch of requests.
+        requests: The names of its requests; the subjects' owners are numbers of them.
         actor: Who erases.
 
     Returns:
@@ -56,9 +58,9 @@ def suppress(workspace: Workspace, subjects: Subjects, batch: Batch, *, actor: s
     """
     if not subjects.values:
         return 0
-    entries = _entries(subjects, workspace.keys, batch.requests)
+    entries = _entries(subjects, workspace.keys, requests)
     name = workspace.loaded.policy.name
-    return workspace.ledger.suppression.add(name, entries, batch_id=batch.batch_id, actor=actor)
+    return workspace.ledger.suppression.add(name, entries, batch_id=batch_id, actor=actor)
 
 
 def _entries(subjects: Subjects, ring: KeyRing, requests: Sequence[str]) -> Iterator[Entry]:

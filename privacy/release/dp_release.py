@@ -39,6 +39,7 @@ from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.interval import Interval
 from airflow_veil.privacy.release.publish import commit
 from airflow_veil.privacy.release.reference import Reference
+from airflow_veil.privacy.release.scrub import seconds_of
 from airflow_veil.privacy.release.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 600.0
 """Seconds to wait for another task that is at the same answer."""
-_ORPHANS_AFTER = 86_400.0
-"""Seconds after which what a killed task has left beside the answers is removed: a day."""
 
 
 def release(
@@ -197,7 +196,7 @@ def _publish(
         }
         final = manifest.final(replace(begun, manifest=facts), workspace.loaded, now=datetime.now(UTC))
         commit(workspace, begun, final, rows_out=table.num_rows, actor=actor)
-        destination.sweep(query.name, _ORPHANS_AFTER)
+        destination.sweep(query.name, seconds_of(workspace))
     made = replace(
         made, output=made.output and replace(made.output, version=begun.release_id, published=True)
     )

@@ -25,6 +25,7 @@ COMMANDS = (
     "releases list", "releases rollback", "lineage prove", "demo data", "demo run",
     "dp plan", "dp tune", "dp run", "dp show",
     "retention plan", "retention enforce", "holds place", "holds lift", "holds list",
+    "erase request", "erase list", "erase show", "erase extend", "erase pause", "erase resume", "erase cancel",
 )  # fmt: skip
 ESCAPE = "\x1b"
 

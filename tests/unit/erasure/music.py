@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,6 @@ import pyarrow.parquet as pq
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.erasure.suppression import suppress
 from airflow_veil.privacy.keys.file import KeyFile
-from airflow_veil.privacy.ledger.erasures import Batch
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.release import service
 from airflow_veil.privacy.release.done import Done
@@ -152,25 +150,6 @@ def subjects(**values: list[str]) -> Subjects:
     return found
 
 
-def a_batch(batch_id: str, requests: tuple[str, ...]) -> Batch:
-    """A batch of requests, as the journal gives it."""
-    begun = datetime(2026, 3, 1, tzinfo=UTC)
-    return Batch(
-        batch_id=batch_id,
-        policy="music",
-        requests=requests,
-        sealed=None,
-        key_version=None,
-        plan=None,
-        begun_by=ACTOR,
-        begun_at=begun,
-        frozen_at=begun,
-        verified=None,
-        concluded_at=None,
-        abandoned_at=None,
-    )
-
-
 @dataclass
 class Music:
     """An installation in a folder, without Airflow."""
@@ -206,26 +185,26 @@ class Music:
 
     def erase(self, people: Subjects, *, batch: str = "b1", requests: tuple[str, ...] = ("r1", "r2")) -> int:
         """Put people on the suppression list; the sources stay as they are, as if upstream sent them again."""
-        return suppress(self.workspace(), people, a_batch(batch, requests), actor=ACTOR)
+        return suppress(self.workspace(), people, batch_id=batch, requests=requests, actor=ACTOR)
 
     def stage(self, dataset: str, number: int = 0, *, steps: bool = False) -> list[Done]:
         """Begin a release and stage its rows: in one pass, or step by step."""
         workspace = self.workspace()
         reference = service.begin(workspace, dataset, night(number), actor=ACTOR)
         if not steps:
-            return [service.sanitize(workspace, reference)]
+            return [service.sanitize(workspace, reference, actor=ACTOR)]
         done = []
         for step in Step:
-            done.append(service.run_step(workspace, reference, step))
+            done.append(service.run_step(workspace, reference, step, actor=ACTOR))
             reference = done[-1].reference
         return done
 
     def release(self, dataset: str, number: int = 0, *, steps: bool = False) -> list[Done]:
         """A whole night of a data set."""
         done = self.stage(dataset, number, steps=steps)
-        valid = service.validate(self.workspace(), done[-1].reference).reference
+        valid = service.validate(self.workspace(), done[-1].reference, actor=ACTOR).reference
         done.append(service.publish(self.workspace(), valid, actor=ACTOR))
-        service.scrub(self.workspace(), dataset, night(number), orphans_after=0)
+        service.scrub(self.workspace(), dataset, night(number), actor=ACTOR, orphans_after=0)
         return done
 
     def current(self, dataset: str) -> pa.Table:
@@ -250,6 +229,3 @@ def make(path: Path, ledger: Path) -> Music:
     music.write()
     music.supply()
     return music
-
-
-Make = Callable[..., Music]
