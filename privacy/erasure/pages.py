@@ -9,7 +9,7 @@ https://parquet.apache.org/docs/file-format/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -22,6 +22,8 @@ SEALED = b"PARE"
 _HEADER_BYTES = 1 << 12
 """A page's header is looked for in so many bytes; statistics in it can make it long."""
 _LARGEST_PAGE = 1 << 31
+_STEP = 1 << 20
+"""Bytes between parts that are looked at at a time."""
 
 DATA, INDEX, DICTIONARY, DATA_V2 = range(4)
 BYTE_ARRAY = 6
@@ -159,7 +161,8 @@ class ParquetParts:
             raise PagesError("the footer is longer than the file")
         self.parts: list[Part] = []
         if not self.sealed:
-            self._read_footer(length)
+            with _of_known_shape():
+                self._read_footer(length)
         self.parts.append(Part(self._footer, self.size, "footer"))
         self.parts.sort(key=lambda part: part.end - part.begin)
 
@@ -197,9 +200,13 @@ class ParquetParts:
         spans = sorted([(0, 4), *covered, *((part.begin, part.end) for part in self.parts)])
         at = 0
         for begin, end in spans:
-            if begin > at and self._at(at, begin - at).strip(b"\0"):
+            if begin > at and not self._blank(at, begin):
                 yield at, begin
             at = max(at, end)
+
+    def _blank(self, begin: int, end: int) -> bool:
+        steps = range(begin, end, _STEP)
+        return not any(self._at(at, min(_STEP, end - at)).strip(b"\0") for at in steps)
 
     def stray(self, begin: int, end: int) -> Iterator[bytes | None]:
         """The contents of pages in a gap, by whatever compression fits; None for what is no page and no struct."""
@@ -218,14 +225,14 @@ class ParquetParts:
 
     def _stray_page(self, chunk: Chunk, at: int) -> Page | None:
         """A page, or a struct of another kind as a page without content; None where there is neither."""
-        reader = Reader(self._at(at, chunk.end - at))
+        reader = Reader(self._at(at, min(_STEP, chunk.end - at)))
         try:
             fields = reader.struct()
         except ThriftError:
             return None
         try:
             page = _page(chunk, at, fields, reader)
-        except (ThriftError, KeyError, TypeError):
+        except _OTHER_SHAPE:
             if isinstance(fields.get(12), dict):
                 # Some writers repeat a column's metadata after its pages.
                 self.values += _limits(fields[12], at, "statistics between columns")
@@ -240,6 +247,8 @@ class ParquetParts:
                     yield self.content(replace(page, packed=packed))
 
     def _at(self, begin: int, length: int) -> bytes:
+        if begin < 0 or length < 0 or begin + length > self.size:
+            raise PagesError("a part of the file is outside of it")
         self._file.seek(begin)
         content = self._file.read(length)
         if len(content) != length:
@@ -311,15 +320,27 @@ class ParquetParts:
             reader = Reader(self._at(at, min(window, chunk.end - at)))
             try:
                 return _page(chunk, at, reader.struct(), reader)
-            except (ThriftError, KeyError):
+            except _OTHER_SHAPE:
                 if window >= chunk.end - at:
                     raise PagesError("a page has no header") from None
                 window *= 64
 
 
+_OTHER_SHAPE = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What reading a damaged struct as what it should be may raise."""
+
+
+@contextmanager
+def _of_known_shape() -> Iterator[None]:
+    try:
+        yield
+    except _OTHER_SHAPE:
+        raise PagesError("a part of the file is damaged") from None
+
+
 def _page(chunk: Chunk, at: int, header: Fields, reader: Reader) -> Page:
     kind, size, length = header[1], header[2], header[3]
-    if not (0 <= size < _LARGEST_PAGE and 0 <= length < _LARGEST_PAGE):
+    if not (isinstance(kind, int) and 0 <= size < _LARGEST_PAGE and 0 <= length < _LARGEST_PAGE):
         raise ThriftError("a page's length is impossible")
     inner = header.get({DATA: 5, INDEX: 6, DICTIONARY: 7, DATA_V2: 8}.get(kind, 0), {})
     plain, packed = 0, chunk.codec != 0

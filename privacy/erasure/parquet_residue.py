@@ -28,7 +28,7 @@ def look_at_parquet(path: Path, file: BinaryIO, tally: Tally) -> None:
     """
     try:
         parts = ParquetParts(file)
-    except (PagesError, KeyError, ValueError, TypeError):
+    except PagesError:
         tally.opaque.add("it is no Parquet file that can be read")
         parts = None
     pages = list(_pages(path, parts, tally)) if parts else []
