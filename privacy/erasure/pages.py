@@ -8,13 +8,12 @@ https://parquet.apache.org/docs/file-format/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-
+from airflow_veil.privacy.erasure.page_codec import CODECS, PagesError, unpacked
 from airflow_veil.privacy.erasure.thrift import Fields, Reader, Span, ThriftError
 
 MAGIC = b"PAR1"
@@ -27,11 +26,6 @@ _STEP = 1 << 20
 
 DATA, INDEX, DICTIONARY, DATA_V2 = range(4)
 BYTE_ARRAY = 6
-_CODECS = {0: "none", 1: "snappy", 2: "gzip", 4: "brotli", 5: "lz4", 6: "zstd", 7: "lz4_raw"}
-
-
-class PagesError(ValueError):
-    """The file is no Parquet file, or a part of it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +183,7 @@ class ParquetParts:
         raw = self._at(page.body, page.end - page.body)
         if not page.packed:
             return raw
-        return raw[: page.plain] + _unpacked(raw[page.plain :], page.size - page.plain, page.chunk.codec)
+        return raw[: page.plain] + unpacked(raw[page.plain :], page.size - page.plain, page.chunk.codec)
 
     def gaps(self, covered: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         """The bytes that are in no page and in no part, as begin and end; those that are all zero are padding.
@@ -210,7 +204,7 @@ class ParquetParts:
 
     def stray(self, begin: int, end: int) -> Iterator[bytes | None]:
         """The contents of pages in a gap, by whatever compression fits; None for what is no page and no struct."""
-        lost = [Chunk("", 0, "", BYTE_ARRAY, codec, begin, end, sealed=False) for codec in _CODECS]
+        lost = [Chunk("", 0, "", BYTE_ARRAY, codec, begin, end, sealed=False) for codec in CODECS]
         at = begin
         while at < end:
             page = self._stray_page(lost[0], at)
@@ -366,44 +360,3 @@ def _limits(statistics: Fields, base: int, place: str) -> list[Value]:
         for number, exact in ((1, 0), (2, 0), (5, 7), (6, 8))
         if statistics.get(number)
     ]
-
-
-def _unpacked(raw: bytes, size: int, codec: int) -> bytes:
-    name = _CODECS.get(codec)
-    if name is None:
-        raise PagesError("the compression is not known")
-    if not size:
-        return b""
-    ways: list[Callable[[], bytes]] = [lambda: _decompressed(raw, size, name)]
-    if name == "lz4":
-        # By this number go blocks with Hadoop's lengths, bare blocks, and frames: writers have differed.
-        ways = [
-            lambda: _hadoop_lz4(raw, size),
-            lambda: _decompressed(raw, size, "lz4_raw"),
-            lambda: _decompressed(raw, size, "lz4"),
-        ]
-    for way in ways:
-        try:
-            content = way()
-        except (pa.ArrowException, OSError, ValueError):
-            continue
-        if len(content) == size:
-            return content
-    raise PagesError("a page cannot be decompressed")
-
-
-def _decompressed(raw: bytes, size: int, codec: str) -> bytes:
-    content: bytes = pa.decompress(raw, decompressed_size=size, codec=codec, asbytes=True)
-    return content
-
-
-def _hadoop_lz4(raw: bytes, size: int) -> bytes:
-    """Blocks that each begin with both of their lengths, big end first."""
-    parts, at = [], 0
-    while at < len(raw):
-        whole, length = int.from_bytes(raw[at : at + 4]), int.from_bytes(raw[at + 4 : at + 8])
-        if not 0 < whole <= size or length > len(raw) - at - 8:
-            raise ValueError
-        parts.append(_decompressed(raw[at + 8 : at + 8 + length], whole, "lz4_raw"))
-        at += 8 + length
-    return b"".join(parts)

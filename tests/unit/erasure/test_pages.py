@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_veil.privacy.erasure import pages
-from airflow_veil.privacy.erasure.pages import DATA_V2, DICTIONARY, Page, PagesError, ParquetParts
+from airflow_veil.privacy.erasure.page_codec import PagesError, unpacked
+from airflow_veil.privacy.erasure.pages import DATA_V2, DICTIONARY, Page, ParquetParts
 from airflow_veil.privacy.erasure.thrift import Reader, ThriftError
 
 ROWS = 3_000
@@ -126,7 +127,7 @@ class TestPages:
         if kind == "hadoop":
             raw = len(content).to_bytes(4) + len(raw).to_bytes(4) + raw
 
-        assert pages._unpacked(raw, len(content), 5) == content
+        assert unpacked(raw, len(content), 5) == content
 
     def test_metadata_and_limits(self, tmp_path: Path) -> None:
         """What stands outside of pages is told by its place in the file."""

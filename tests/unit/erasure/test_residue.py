@@ -419,7 +419,7 @@ class TestSqlite:
         with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
             connection.execute("PRAGMA page_size = 512")
             connection.execute("CREATE TABLE notes (note TEXT)")
-            notes = [(f"{'x' * length} {VICTIM} {'y' * 300}",) for length in range(400, 900, 9)]
+            notes = [(f"{'x' * 700} {VICTIM} {'y' * length}",) for length in range(400, 900, 9)]
             connection.executemany("INSERT INTO notes VALUES (?)", notes)
             connection.commit()
 
