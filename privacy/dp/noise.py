@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from airflow_veil.privacy.dp.mechanism import (
     vector_loss,
 )
 from airflow_veil.privacy.dp.query import Query
+from airflow_veil.privacy.dp.ranks import Aim, scores
 from airflow_veil.privacy.dp.statistic import Statistic
 from airflow_veil.privacy.errors import InternalError
 
@@ -48,7 +48,7 @@ def draw(query: Query, planned: tuple[Measurement, ...], totals: Mapping[Statist
     """
     groups = len(next(iter(totals.values())))
     told = np.arange(groups)
-    noisy: dict[tuple[Statistic, Fraction | None], Cells] = {}
+    noisy: dict[tuple[Statistic, Aim | None], Cells] = {}
     for measurement in planned:
         # The threshold comes first: what is measured after it is measured of the keys that it told.
         if measurement.threshold is not None:
@@ -58,10 +58,10 @@ def draw(query: Query, planned: tuple[Measurement, ...], totals: Mapping[Statist
         cells = totals[measurement.statistic][told]
         one = (
             _with_noise(query, measurement, cells)
-            if measurement.quantile is None
-            else _best(query, measurement, cells)
+            if measurement.aim is None
+            else _best(query, measurement, measurement.aim, cells)
         )
-        noisy[measurement.statistic, measurement.quantile] = one
+        noisy[measurement.statistic, measurement.aim] = one
     return Drawn(groups=told, noisy=noisy)
 
 
@@ -71,12 +71,12 @@ class Drawn:
 
     Attributes:
         groups: The groups that are told, shape (m,): their numbers among those of the totals, rising.
-        noisy: Statistic, and quantile where there is one, to its cells, shape (m, width); for a quantile the number of
-            the candidate, shape (m, 1).
+        noisy: Statistic, and what is looked for in ranks, to its cells, shape (m, width); of ranks the number of the
+            candidate, shape (m, 1).
     """
 
     groups: NDArray[np.int64]
-    noisy: Mapping[tuple[Statistic, Fraction | None], Cells]
+    noisy: Mapping[tuple[Statistic, Aim | None], Cells]
 
 
 def _with_noise(query: Query, measurement: Measurement, cells: Cells) -> Cells:
@@ -90,31 +90,12 @@ def _with_noise(query: Query, measurement: Measurement, cells: Cells) -> Cells:
     return np.concatenate(noisy).reshape(cells.shape)
 
 
-def _best(query: Query, measurement: Measurement, cells: Cells) -> Cells:
+def _best(query: Query, measurement: Measurement, aim: Aim, cells: Cells) -> Cells:
     """The number of the best candidate of each group."""
     one = selection_loss(query.noise, measurement.scale, measurement.sensitivity)
     _charged(Decimal(one) * measurement.times, measurement)
     select = selection(query.noise, measurement.scale)
-    scores = _scores(cells, measurement.quantile or Fraction(0))
-    return np.array([select(row) for row in scores.tolist()], np.int64).reshape(-1, 1)
-
-
-def _scores(cells: Cells, quantile: Fraction) -> Cells:
-    """How far each candidate is from a quantile, in rows times the quantile's denominator: the least is the best.
-
-    Args:
-        cells: Counts below, at and between c candidates, shape (m, 2 c + 1).
-        quantile: The quantile p/q.
-
-    Returns:
-        |(q - p) rows below - p rows above|, shape (m, c).
-    """
-    below = np.cumsum(cells, axis=1)[:, :-1:2]
-    above = np.cumsum(cells[:, ::-1], axis=1)[:, ::-1][:, 2::2]
-    distances: Cells = np.abs(
-        (quantile.denominator - quantile.numerator) * below - quantile.numerator * above
-    )
-    return distances
+    return np.array([select(row) for row in scores(cells, aim, measurement.out)], np.int64).reshape(-1, 1)
 
 
 def _above_threshold(query: Query, measurement: Measurement, cells: Cells) -> tuple[NDArray[np.int64], Cells]:

@@ -141,7 +141,7 @@ def _event(query: Query, planned: Measurement, interval: Interval) -> ledger.Mea
     return ledger.Measurement(
         statistic=planned.name,
         mechanism=planned.mechanism.value,
-        noise=query.noise if planned.quantile is None else planned.mechanism.value,
+        noise=query.noise if planned.aim is None else planned.mechanism.value,
         sensitivity=repr(planned.sensitivity),
         scale=repr(planned.scale),
         loss=planned.loss,
