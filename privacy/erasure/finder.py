@@ -110,8 +110,11 @@ class _Group:
                 found, long = self._checked(words, maybe * self._stride + at)
                 begins.append(found)
                 lengths.append(long)
-        none = np.zeros(0, np.int64)
-        return np.concatenate([none, *begins]), np.concatenate([none, *lengths])
+        if not begins:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        # One string may be seen twice: by a window of its own, and by one that another of its length has there.
+        pairs = np.unique(np.stack([np.concatenate(begins), np.concatenate(lengths)]), axis=1)
+        return pairs[0], pairs[1]
 
     def _maybe(self, block: Words) -> Places:
         """The windows of a block that both tables know."""
