@@ -142,7 +142,8 @@ def _parts(fingerprint: Mapping[str, Any]) -> set[tuple[str, ...]]:
 
 def _without_files(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
     """What tells one version from another as a whole."""
-    whole = {"sha256", "versions"} & set(fingerprint)
+    # The server keeps no versions of a view.
+    whole = [name for name in ("sha256", "versions") if fingerprint.get(name) is not None]
     return {name: fingerprint[name] for name in whole} if whole else dict(fingerprint)
 
 
