@@ -6,6 +6,7 @@ it surely belongs to the same word; where bytes may as well be a length or the e
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from airflow_veil.privacy.erasure.spellings import BASE64, WIDE
@@ -13,6 +14,8 @@ from airflow_veil.privacy.erasure.spellings import BASE64, WIDE
 _LETTERS = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _OF_ADDRESSES = frozenset(b".+-_")
 """What joins the words of an e-mail address."""
+_ESCAPE = re.compile(rb"(?:\\[nrtbfv]|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|[%=][0-9a-fA-F]{2})\Z")
+"""A character that JSON, a URL or a mail spells with letters: what comes after it begins a word."""
 _NEAR = 16
 CONTEXT = 32
 """Bytes on each side that decide."""
@@ -72,6 +75,8 @@ def _goes_on(beside: bytes, text: bytes, step: int, *, back: bool) -> bool:
         zeros, beside = beside[1 - back :: 2], beside[int(back) :: 2]
         if zeros[:1] != b"\0":
             return False
+    if back and _ESCAPE.search(beside[:_NEAR][::-1]):
+        return False
     if beside[:1] and beside[0] in _LETTERS:
         return True
     joins = b"@" in text and len(beside) > 1 and beside[0] in _OF_ADDRESSES

@@ -1,7 +1,7 @@
 """Finds any of many byte strings in large content, in time that hardly depends on how many there are.
 
     content   | 8 bytes | 8 bytes | 8 bytes | …       read as whole numbers, every eighth byte one
-                    └── in a table of hashes? ── in the sorted windows? ── ends as a string does? ── the string
+                    └── in tables of hashes? ── in the sorted windows? ── looks like a string? ── the string
 
 A string of at least 15 bytes covers, wherever it stands, one aligned window of 8 whole: for each of the 8 ways that it
 may lie, one of its windows is kept. Shorter strings are looked for at every fourth, second or each byte. Measured
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ WINDOW = 8
 STRIDES = (8, 4, 2, 1)
 _BLOCK = 1 << 15
 """Windows that are hashed at a time: what is computed of them stays in the processor's cache."""
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIERS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _MOST_BITS, _FEWEST_BITS = 22, 12
 
 
@@ -90,24 +91,37 @@ class _Group:
         self._keys, first, counts = np.unique(rows["f0"], return_index=True, return_counts=True)
         self._first, self._counts = first.astype(np.int64), counts.astype(np.int64)
         self._offsets, self._lengths = rows["f1"], rows["f2"]
-        self._ends = np.unique(np.concatenate([_ends(*matrix) for matrix in _matrices(strings).items()]))
+        self._marks = np.unique(np.concatenate([_marks_of(*pair) for pair in _matrices(strings).items()]))
         bits = int(len(self._keys) * 32 - 1).bit_length()
         self._shift = np.uint64(64 - min(max(bits, _FEWEST_BITS), _MOST_BITS))
-        self._table = np.zeros(1 << (64 - int(self._shift)), bool)
-        self._table[_hash(self._keys, self._shift)] = True
+        self._tables = []
+        for multiplier in _MULTIPLIERS:
+            table = np.zeros(1 << (64 - int(self._shift)), bool)
+            table[_hash(self._keys, multiplier, self._shift)] = True
+            self._tables.append((multiplier, table))
 
     def find(self, words: Words) -> tuple[Places, Places]:
-        """Where strings may begin, and how long they are: their first and last eight bytes are right."""
+        """Where strings may begin, and how long they are: their first, middle and last eight bytes are right."""
         begins, lengths = [], []
         for at in range(0, len(words), _BLOCK * self._stride):
             block = words[at : at + _BLOCK * self._stride : self._stride]
-            maybe = np.flatnonzero(self._table.take(_hash(block, self._shift)))
+            maybe = self._maybe(block)
             if len(maybe):
                 found, long = self._checked(words, maybe * self._stride + at)
                 begins.append(found)
                 lengths.append(long)
-        none = np.zeros(0, np.int64)
-        return np.concatenate([none, *begins]), np.concatenate([none, *lengths])
+        if not begins:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        # One string may be seen twice: by a window of its own, and by one that another of its length has there.
+        pairs = np.unique(np.stack([np.concatenate(begins), np.concatenate(lengths)]), axis=1)
+        return pairs[0], pairs[1]
+
+    def _maybe(self, block: Words) -> Places:
+        """The windows of a block that both tables know."""
+        (first, table), (second, other) = self._tables
+        maybe = np.flatnonzero(table.take(_hash(block, first, self._shift)))
+        known: Places = maybe[other.take(_hash(block[maybe], second, self._shift))]
+        return known
 
     def _checked(self, words: Words, places: Places) -> tuple[Places, Places]:
         there = words[places]
@@ -121,8 +135,10 @@ class _Group:
         lengths = self._lengths[rows]
         inside = (begins >= 0) & (begins + lengths - WINDOW < len(words))
         begins, lengths = begins[inside], lengths[inside]
-        ends = _mixed(words[begins], words[begins + lengths - WINDOW], lengths)
-        kept = self._ends[np.minimum(np.searchsorted(self._ends, ends), len(self._ends) - 1)] == ends
+        marks = _marks(
+            words[begins], words[begins + _middle(lengths)], words[begins + lengths - WINDOW], lengths
+        )
+        kept = self._marks[np.minimum(np.searchsorted(self._marks, marks), len(self._marks) - 1)] == marks
         return begins[kept], lengths[kept]
 
 
@@ -160,17 +176,24 @@ def _words(matrix: NDArray[np.uint8]) -> Words:
     return words
 
 
-def _ends(length: int, matrix: NDArray[np.uint8]) -> Words:
+def _middle(length: Any) -> Any:
+    """Where the middle window of a string of some length begins."""
+    return (length - WINDOW) // 2
+
+
+def _marks_of(length: int, matrix: NDArray[np.uint8]) -> Words:
     words = _words(matrix)
-    return _mixed(words[:, 0], words[:, -1], np.full(len(words), length, np.int64))
+    lengths = np.full(len(words), length, np.int64)
+    return _marks(words[:, 0], words[:, _middle(length)], words[:, -1], lengths)
 
 
-def _mixed(first: Words, last: Words, lengths: Places) -> Words:
-    """First and last eight bytes and length as one number."""
-    mixed: Words = (first * _MULTIPLIER) ^ (last + lengths.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F))
+def _marks(first: Words, middle: Words, last: Words, lengths: Places) -> Words:
+    """Three windows of a string, and its length, as one number."""
+    one, other = _MULTIPLIERS
+    mixed: Words = ((first * one) ^ (middle + lengths.astype(np.uint64))) * other ^ last
     return mixed
 
 
-def _hash(words: Words, shift: np.uint64) -> Places:
-    hashed: Places = ((words * _MULTIPLIER) >> shift).astype(np.int64)
+def _hash(words: Words, multiplier: np.uint64, shift: np.uint64) -> Places:
+    hashed: Places = ((words * multiplier) >> shift).astype(np.int64)
     return hashed

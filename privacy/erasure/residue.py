@@ -185,7 +185,7 @@ class Tally:
             yield Residue(self.path, told, count, spelling)
 
 
-def scan(paths: Iterable[Path], texts: Sequence[str]) -> Scanned:
+def scan(paths: Iterable[Path], texts: Sequence[str] | Wanted) -> Scanned:
     """Look for texts in files and folders: in each byte, in all that is compressed, and in names.
 
     Folders are looked through with hidden files and sidecars, and links are followed. Texts of less than `SHORTEST`
@@ -193,14 +193,14 @@ def scan(paths: Iterable[Path], texts: Sequence[str]) -> Scanned:
 
     Args:
         paths: Files and folders; one that is not there holds nothing.
-        texts: What to look for.
+        texts: What to look for; as `Wanted` where one list serves several scans, since making it ready takes time.
 
     Raises:
         StorageError: A file or folder cannot be read.
     """
     from airflow_veil.privacy.erasure.unpacked import look
 
-    wanted = Wanted(texts)
+    wanted = texts if isinstance(texts, Wanted) else Wanted(texts)
     tallies: list[Tally] = []
     files = 0
     for root, path, is_file in _walk(paths):

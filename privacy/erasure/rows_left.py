@@ -100,8 +100,11 @@ def look(source: Source, question: Question) -> Left:
     from airflow_veil.privacy.erasure.sql_left import look_at_table
     from airflow_veil.privacy.storage.csv import CsvSource
     from airflow_veil.privacy.storage.parquet import ParquetSource
+    from airflow_veil.privacy.storage.retyped import Retyped
     from airflow_veil.privacy.storage.sql import SqlSource
 
+    if isinstance(source, Retyped):
+        return look(source.source, question)
     if isinstance(source, SqlSource):
         return look_at_table(source.table_source, question)
     if isinstance(source, ParquetSource):
@@ -191,7 +194,7 @@ def _csv(source: CsvSource, path: Path, question: Question) -> Left:
         if question.column in partition:
             there = _in_partition(partition[question.column], kind, question)
             return _counted(rows, lambda _: there, _kept(source, header, partition, question))
-        named = _named(header.index(question.column), kind, question.texts)
+        named = _named(header.index(question.column), kind, question, frozenset(form.null_values))
         return _counted(rows, named, _kept(source, header, partition, question))
 
 
@@ -203,12 +206,14 @@ def _with_mark(encoding: str) -> str:
 Test = Callable[[list[str]], bool]
 
 
-def _named(place: int, kind: pa.DataType | None, texts: frozenset[str]) -> Test:
+def _named(place: int, kind: pa.DataType | None, question: Question, nulls: frozenset[str]) -> Test:
     from airflow_veil.privacy.erasure.respelled import cell_spelled
 
     if kind is None or pa.types.is_string(kind):
+        texts = question.texts - nulls
         return lambda row: row[place] in texts
-    return lambda row: cell_spelled(row[place], kind) in texts
+    texts = question.texts
+    return lambda row: row[place] not in nulls and cell_spelled(row[place], kind) in texts
 
 
 def _kept(

@@ -59,19 +59,28 @@ def _sqlite(table: SqliteSource, question: Question) -> Left:
         )
         # SQLite takes a name that it does not know for a text.
         _require(question, columns, table.where)
-        zoned = _zoned(columns[question.column], table.types.get(question.column))
+        declared, kind = columns[question.column], table.types.get(question.column)
+        zoned = _zoned(declared, kind)
         connection.create_function("veil_time", 1, partial(_time, zoned=bool(zoned)), deterministic=True)
-        named = _sqlite_named(quoted(question.column), times=zoned is not None)
+        named = _sqlite_named(quoted(question.column), declared, kind, times=zoned is not None)
         sql = _counting(table.table.sql, named, question)
         texts = json.dumps(sorted(question.texts))
         return _left(connection.execute(sql, {"texts": texts}).fetchone())
 
 
-def _sqlite_named(column: str, *, times: bool) -> str:
-    whole = f"typeof({column}) = 'real' AND {column} = CAST({column} AS INTEGER)"
-    number = f"CASE WHEN {whole} THEN CAST(CAST({column} AS INTEGER) AS TEXT) END"
-    spelled = [f"veil_time({column})"] if times else [f"CAST({column} AS TEXT)", number]
-    return " OR ".join(f"{text} IN (SELECT value FROM json_each(:texts))" for text in spelled)  # noqa: S608
+def _sqlite_named(column: str, declared: str, kind: pa.DataType | None, *, times: bool) -> str:
+    text = f"CAST({column} AS TEXT)"
+    if times:
+        spelled = f"veil_time({column})"
+    elif not declared and (kind is None or pa.types.is_string(kind)):
+        # What declares nothing is read as SQLite shows it, so that 3.0 is not 3.
+        spelled = text
+    else:
+        whole = (
+            f"CASE WHEN {column} = CAST({column} AS INTEGER) THEN CAST(CAST({column} AS INTEGER) AS TEXT) END"
+        )
+        spelled = f"CASE typeof({column}) WHEN 'real' THEN {whole} ELSE {text} END"
+    return f"{spelled} IN (SELECT value FROM json_each(:texts))"  # noqa: S608 - quoted
 
 
 def _zoned(declared: str, kind: pa.DataType | None) -> bool | None:

@@ -182,11 +182,12 @@ def _look_at_database(path: Path, file: BinaryIO, tally: Tally) -> None:
 
 
 def _look_at_log(path: Path, file: BinaryIO, tally: Tally) -> None:
+    hits = list(tally.stream(file, Rule.PACKED))
     for suffix in _LOGS:
         database = path.with_name(path.name.removesuffix(suffix))
-        if database != path and database.is_file():
+        if hits and database != path and database.is_file():
             _look_at_tables(database, Tally(tally.path, tally.wanted, shadows=tally.shadows))
-    for _, _, number, spelling in tally.stream(file, Rule.PACKED):
+    for _, _, number, spelling in hits:
         tally.count("raw bytes of SQLite", number, spelling)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_veil.privacy.erasure.graph import Edge, Graph
 from airflow_veil.privacy.erasure.places import Place, places
-from airflow_veil.privacy.erasure.residue import Residue, Scanned, scan
+from airflow_veil.privacy.erasure.residue import Residue, Scanned, Wanted, scan
 from airflow_veil.privacy.erasure.rows_left import Question, look
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.errors import VeilError
@@ -173,7 +173,8 @@ def _parts(fingerprint: Mapping[str, Any]) -> set[tuple[str, ...]]:
 
 def _without_files(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
     """What tells one version from another as a whole."""
-    whole = {"sha256", "versions"} & set(fingerprint)
+    # The server keeps no versions of a view.
+    whole = [name for name in ("sha256", "versions") if fingerprint.get(name) is not None]
     return {name: fingerprint[name] for name in whole} if whole else dict(fingerprint)
 
 
@@ -200,20 +201,28 @@ def verify_bytes(
     Returns:
         A check for each place.
     """
+    wanted: dict[frozenset[str], Wanted] = {}
     checks = []
     for place in places(workspace, graph, skipped or {}, also):
-        if place.told and not place.paths:
+        if not place.paths:
             checks.append(Check(store=place.store, what=place.what, told=place.told, error=place.error))
-        else:
-            checks.append(_bytes(place, subjects))
+            continue
+        if place.kept not in wanted:
+            wanted[place.kept] = _wanted(subjects, place.kept)
+        checks.append(_bytes(place, wanted[place.kept]))
     return tuple(checks)
 
 
-def _bytes(place: Place, subjects: Subjects) -> Check:
-    kept = {text for domain in place.kept for text in subjects.of(domain).texts.to_pylist()}
+def _wanted(subjects: Subjects, kept: frozenset[str]) -> Wanted:
+    """All values but those that may be there."""
+    stay = {text for domain in kept for text in subjects.of(domain).texts.to_pylist()}
     every = {text for known in subjects.domains.values() for text in known.texts.to_pylist()}
+    return Wanted(every - stay)
+
+
+def _bytes(place: Place, wanted: Wanted) -> Check:
     try:
-        scanned = scan(place.paths, sorted(every - kept))
+        scanned = scan(place.paths, wanted)
     except Exception as error:  # noqa: BLE001 - whatever it is, the place was not looked at
         return Check(store=place.store, what=place.what, error=_told(error))
     return Check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -28,7 +29,7 @@ def found(strings: list[bytes], content: bytes) -> list[tuple[int, int]]:
 
 
 class TestFinder:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(st.data())
     def test_finds_what_a_plain_search_finds(self, data: st.DataObject) -> None:
         """Of an alphabet of two letters, strings overlap, repeat and share beginnings and ends all the time."""
@@ -67,6 +68,15 @@ class TestFinder:
         content = b"".join(f"customer-{number:05d};".encode() for number in range(3_000))
 
         assert len(found(strings, content)) == 1_000
+
+    def test_windows_of_others(self) -> None:
+        """A string is found once, though another one of its length has the same window at the same place."""
+        middle = [b"aaaaaaaa", b"bbbbbbbb", b"cccccccc"]
+        strings = [b"".join(parts) for parts in itertools.product(middle, repeat=3)]
+        for before in range(8):
+            content = bytes(before) + b";".join(strings)
+
+            assert found(strings, content) == searched(strings, content)
 
     def test_nothing_to_find(self) -> None:
         assert not found([], b"something that is long enough")

@@ -145,6 +145,16 @@ class TestPages:
         assert ("statistics of column mail, row group 0", b"person1000@example.com") in told
         assert ("column index of column mail, row group 0", b"person1000@example.com") in told
 
+    def test_bloom_filters(self, tmp_path: Path) -> None:
+        """They hold hashes only; their bytes are told from those that nobody points to."""
+        path = tmp_path / "a.parquet"
+        pq.write_table(people(), path, bloom_filter_options={"mail": True}, row_group_size=1_000)
+
+        parts, _, contents = walked(path)
+
+        assert_all_there(contents, people())
+        assert sum(part.place.startswith("bloom filter of column mail") for part in parts.parts) == 3
+
     def test_sidecar_points_to_other_files(self, tmp_path: Path) -> None:
         collector: list[Any] = []
         pq.write_to_dataset(people(), tmp_path / "set", metadata_collector=collector)

@@ -20,18 +20,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_veil.privacy.erasure.graph import Edge, Graph
+from airflow_veil.privacy.erasure.match import Matcher
 from airflow_veil.privacy.erasure.rows_left import cells_left, rows_left
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.erasure.verify import NOT_RECOMPUTED, Check, verify_bytes, verify_dataset
 from airflow_veil.privacy.errors import SchemaError, StorageError
+from airflow_veil.privacy.ledger.holds import Held
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.policy.erasure import Action, Exempt, Mask, Recompute
 from airflow_veil.privacy.policy.models import CsvFormat
 from airflow_veil.privacy.release.workspace import Workspace, checked
+from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.settings import Settings
 from airflow_veil.privacy.storage.csv import CsvSource
 from airflow_veil.privacy.storage.parquet import ParquetSource
-from airflow_veil.privacy.storage.sql import SqlSource
+from airflow_veil.privacy.storage.sql import SqlDestination, SqlSource
 
 WANTED = ("customer-00017", "17", "2026-01-31", "2026-01-31T10:20:30.5", "2026-01-31T09:20:30Z")
 NOON = datetime(2026, 1, 31, 10, 20, 30, 500_000)
@@ -137,6 +140,72 @@ class TestParquetRows:
         with pytest.raises(StorageError) as told:
             rows_left(source, "flag", WANTED)
         assert "customer-00017" not in str(told.value)
+
+
+def no_ring() -> Any:
+    raise AssertionError("nobody is held")
+
+
+class TestAgreement:
+    """What the eraser would touch and what verification would find are the same rows: else a request never ends."""
+
+    CASES = (
+        pa.array(["17", "017", "17.0", " 17", "customer-00017", "", None]),
+        pa.array([17, 18, -17, None]),
+        pa.array([17.0, 0.0, 3.0, None]),
+        pa.array([Decimal("17.00"), Decimal("0.00"), None], pa.decimal128(6, 2)),
+        pa.array([date(2026, 1, 31), date(1969, 12, 31), None]),
+        pa.array([NOON, NOON.replace(microsecond=0), datetime(2026, 1, 31), None], pa.timestamp("us")),
+        pa.array(
+            [NOON.replace(tzinfo=UTC), datetime(2026, 1, 31, 9, 20, 30, tzinfo=UTC)],
+            pa.timestamp("ms", "UTC"),
+        ),
+    )
+    TEXTS = (
+        *WANTED,
+        "017",
+        "0",
+        "-0",
+        "3.0",
+        "",
+        "1969-12-31",
+        "2026-01-31T00:00:00",
+        "2026-01-31 10:20:30.5",
+    )
+
+    @pytest.mark.parametrize("values", CASES, ids=lambda values: str(values.type))
+    @pytest.mark.parametrize("kind", ["parquet", "csv", "sqlite", "postgresql"])
+    def test_same_rows(
+        self, tmp_path: Path, kind: str, values: pa.Array, request: pytest.FixtureRequest
+    ) -> None:
+        source = self._stored(kind, values, tmp_path, request)
+        known = (
+            Subjects().with_("d.who", pa.array(self.TEXTS), np.zeros(len(self.TEXTS), np.int32)).of("d.who")
+        )
+        edge = Edge("d", "who", "d.who", "delete", subject=True)
+        matcher = Matcher([(edge, known)], Keeper(Held(everything=False), None, no_ring))
+
+        touched = 0
+        for batch in source.batches(["who"], batch_rows=100):
+            touched += int(matcher({"who": batch.column("who")}, batch.num_rows).delete.sum())
+
+        assert rows_left(source, "who", self.TEXTS) == touched
+        assert touched or kind == "csv"
+
+    def _stored(self, kind: str, values: pa.Array, path: Path, request: pytest.FixtureRequest) -> Any:
+        table = pa.table({"n": range(len(values)), "who": values})
+        if kind == "parquet":
+            pq.write_table(table, path / "a.parquet")
+            return ParquetSource(path / "a.parquet")
+        if kind == "csv":
+            csv.write_csv(table, path / "a.csv")
+            return CsvSource(path / "a.csv", {"who": values.type})
+        url = f"sqlite:///{path / 'a.db'}" if kind == "sqlite" else request.getfixturevalue("postgres")
+        destination = SqlDestination(url)
+        with destination.writer("d", "r", table.schema) as writer:
+            for batch in table.to_batches():
+                writer.write(batch)
+        return destination.source("d", "r")
 
 
 class TestCsvRows:
