@@ -72,7 +72,7 @@ class Matcher:
     _typed: dict[tuple[int, str], tuple[pa.Array, Owners]] = field(
         default_factory=dict, repr=False, compare=False
     )
-    _sorted: dict[tuple[int, str], list[Any]] = field(default_factory=dict, repr=False, compare=False)
+    _sorted: dict[tuple[int, str], _Sorted] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ class Matcher:
         """
         key = (index, str(kind))
         if key not in self._sorted:
-            self._sorted[key] = sorted(_raw(self.typed(index, kind)[0]))
+            self._sorted[key] = _Sorted(self.typed(index, kind)[0])
         values = self._sorted[key]
         return bisect_left(values, least) < bisect_right(values, greatest)
 
@@ -193,12 +193,19 @@ class Matcher:
         return hit & self.keeper.mask(subjects, rows)
 
 
-def _raw(values: pa.Array) -> list[Any]:
-    """Values as statistics of Parquet have them, in whose order they are compared."""
-    if pa.types.is_string(values.type):
-        return [text.encode() for text in values.to_pylist()]
-    whole: list[Any] = values.cast(pa.int32() if pa.types.is_date32(values.type) else pa.int64()).to_pylist()
-    return whole
+class _Sorted(Sequence[Any]):
+    """Values as statistics of Parquet have them, in whose order they are compared: bytes of text, numbers."""
+
+    def __init__(self, values: pa.Array) -> None:
+        kind = values.type
+        stored = pa.binary() if pa.types.is_string(kind) else pa.int32() if pa.types.is_date32(kind) else kind
+        self._values = values.cast(stored).sort()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._values[index].as_py()
 
 
 def _typed(known: Known, kind: pa.DataType, *, where: str) -> tuple[pa.Array, Owners]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.erasure.looking import edge, keeper, known, matcher
 
@@ -22,6 +22,7 @@ def columns(**values: list[Any]) -> dict[str, pa.Array]:
 
 
 class TestMatcher:
+    @settings(deadline=None)
     @given(
         rows=st.lists(st.one_of(st.none(), PEOPLE), max_size=40),
         looked=st.dictionaries(PEOPLE, st.integers(0, 3), max_size=8),
@@ -36,6 +37,7 @@ class TestMatcher:
         assert matched.owners.tolist() == expected
         assert matched.delete.tolist() == matched.own.tolist() == [owner >= 0 for owner in expected]
 
+    @settings(deadline=None)
     @given(
         rows=st.lists(st.one_of(st.none(), st.integers(-20, 20)), max_size=40),
         looked=st.dictionaries(PEOPLE, st.integers(0, 3), max_size=8),
@@ -63,6 +65,7 @@ class TestMatcher:
         )
         assert len(values) == 1 + whole
 
+    @settings(deadline=None)
     @given(
         values=st.lists(PEOPLE, max_size=10, unique=True),
         bounds=st.tuples(st.integers(-25, 25), st.integers(-25, 25)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_veil.privacy.erasure.subjects import Subjects, joined
@@ -31,6 +31,7 @@ def built(
 
 
 class TestSubjects:
+    @settings(deadline=None)
     @given(parts=PARTS)
     def test_each_value_is_the_first_ones(
         self, parts: list[tuple[str, list[tuple[str | None, int]]]]
@@ -45,6 +46,7 @@ class TestSubjects:
             )
         assert subjects.values == sum(map(len, expected.values()))
 
+    @settings(deadline=None)
     @given(parts=PARTS)
     def test_bytes_and_back(self, parts: list[tuple[str, list[tuple[str | None, int]]]]) -> None:
         """Nothing is lost, and nothing added."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_veil.privacy.erasure import traces
@@ -44,6 +44,7 @@ class TestTraces:
         assert left == {b"b": b"for all", b"pandas": b'{"columns": ["p-7"], "attributes": {}}'}
 
 
+@settings(deadline=None)
 @given(
     texts=st.sets(st.text("ab1 ", min_size=1, max_size=4), max_size=6), content=st.text("ab1 ", max_size=30)
 )
