@@ -41,7 +41,7 @@ PAYLOAD = {"rows_out": 4711, "manifest_digest": "0" * 64}
 
 
 def run() -> list[Figure]:
-    """Measure on SQLite in a temporary folder, of which it needs 1.5 GB; takes some minutes."""
+    """Measure on SQLite in a temporary folder, of which it needs a gigabyte; takes some minutes."""
     with TemporaryDirectory(prefix="veil-bench-") as folder:
         return [*_appending(Path(folder)), *_proving(Path(folder))]
 
