@@ -1,4 +1,4 @@
-"""The evidence is anchored outside the database, and verified, every night.
+"""The evidence is anchored outside the database, and verified, every morning: what the night did is in it by then.
 
 Where to is `[veil] anchors` in Airflow's configuration, or `VEIL_ANCHORS`: a file, a folder or a git repository that
 whoever owns the database cannot change unseen. Without it there is no such DAG. The key is made once, by
