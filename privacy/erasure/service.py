@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_veil.privacy.erasure.stores import store_of
-
 from airflow_veil.privacy.erasure import deadline, releases, requests
 from airflow_veil.privacy.erasure import verify as independent
 from airflow_veil.privacy.erasure.dossier import Dossier, tally_lists
@@ -28,6 +26,7 @@ from airflow_veil.privacy.erasure.resolve import NOTHING_HELD, Resolved, matcher
 from airflow_veil.privacy.erasure.sealed import Sealed, seal, unseal
 from airflow_veil.privacy.erasure.stages import SOURCE, SUPPRESS, stages_of
 from airflow_veil.privacy.erasure.store import Store, Tally
+from airflow_veil.privacy.erasure.stores import store_of
 from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.erasure.suppression import suppress
 from airflow_veil.privacy.errors import ErasureError, SchemaError, StorageError, VeilError
