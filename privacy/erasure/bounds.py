@@ -23,6 +23,8 @@ class Rule(Enum):
 
     TEXT = "text"
     """With something between them; control characters nearby tell that it is no text after all."""
+    NAME = "name"
+    """Text in which `-`, `_` and `.` are put between values: a file's name."""
     CELLS = "cells"
     """Each with its length in front, in four bytes: plain pages of Parquet."""
     PACKED = "packed"
@@ -48,6 +50,7 @@ def alone(content: bytes | memoryview, begin: int, end: int, spelling: str, rule
         return _alone_in_cells(before, text, after, step)
     if step == 1 and any(byte < 9 for byte in before[-_NEAR:] + after[:_NEAR]):
         return True
+    text = b"" if rule is Rule.NAME else text
     return not (_goes_on(before[::-1], text, step, back=True) or _goes_on(after, text, step, back=False))
 
 

@@ -8,13 +8,12 @@ https://parquet.apache.org/docs/file-format/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-
+from airflow_veil.privacy.erasure.page_codec import CODECS, PagesError, unpacked
 from airflow_veil.privacy.erasure.thrift import Fields, Reader, Span, ThriftError
 
 MAGIC = b"PAR1"
@@ -22,14 +21,11 @@ SEALED = b"PARE"
 _HEADER_BYTES = 1 << 12
 """A page's header is looked for in so many bytes; statistics in it can make it long."""
 _LARGEST_PAGE = 1 << 31
+_STEP = 1 << 20
+"""Bytes between parts that are looked at at a time."""
 
 DATA, INDEX, DICTIONARY, DATA_V2 = range(4)
 BYTE_ARRAY = 6
-_CODECS = {0: "none", 1: "snappy", 2: "gzip", 4: "brotli", 5: "lz4", 6: "zstd", 7: "lz4_raw"}
-
-
-class PagesError(ValueError):
-    """The file is no Parquet file, or a part of it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +155,8 @@ class ParquetParts:
             raise PagesError("the footer is longer than the file")
         self.parts: list[Part] = []
         if not self.sealed:
-            self._read_footer(length)
+            with _of_known_shape():
+                self._read_footer(length)
         self.parts.append(Part(self._footer, self.size, "footer"))
         self.parts.sort(key=lambda part: part.end - part.begin)
 
@@ -186,7 +183,7 @@ class ParquetParts:
         raw = self._at(page.body, page.end - page.body)
         if not page.packed:
             return raw
-        return raw[: page.plain] + _unpacked(raw[page.plain :], page.size - page.plain, page.chunk.codec)
+        return raw[: page.plain] + unpacked(raw[page.plain :], page.size - page.plain, page.chunk.codec)
 
     def gaps(self, covered: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         """The bytes that are in no page and in no part, as begin and end; those that are all zero are padding.
@@ -197,13 +194,17 @@ class ParquetParts:
         spans = sorted([(0, 4), *covered, *((part.begin, part.end) for part in self.parts)])
         at = 0
         for begin, end in spans:
-            if begin > at and self._at(at, begin - at).strip(b"\0"):
+            if begin > at and not self._blank(at, begin):
                 yield at, begin
             at = max(at, end)
 
+    def _blank(self, begin: int, end: int) -> bool:
+        steps = range(begin, end, _STEP)
+        return not any(self._at(at, min(_STEP, end - at)).strip(b"\0") for at in steps)
+
     def stray(self, begin: int, end: int) -> Iterator[bytes | None]:
         """The contents of pages in a gap, by whatever compression fits; None for what is no page and no struct."""
-        lost = [Chunk("", 0, "", BYTE_ARRAY, codec, begin, end, sealed=False) for codec in _CODECS]
+        lost = [Chunk("", 0, "", BYTE_ARRAY, codec, begin, end, sealed=False) for codec in CODECS]
         at = begin
         while at < end:
             page = self._stray_page(lost[0], at)
@@ -218,14 +219,14 @@ class ParquetParts:
 
     def _stray_page(self, chunk: Chunk, at: int) -> Page | None:
         """A page, or a struct of another kind as a page without content; None where there is neither."""
-        reader = Reader(self._at(at, chunk.end - at))
+        reader = Reader(self._at(at, min(_STEP, chunk.end - at)))
         try:
             fields = reader.struct()
         except ThriftError:
             return None
         try:
             page = _page(chunk, at, fields, reader)
-        except (ThriftError, KeyError, TypeError):
+        except _OTHER_SHAPE:
             if isinstance(fields.get(12), dict):
                 # Some writers repeat a column's metadata after its pages.
                 self.values += _limits(fields[12], at, "statistics between columns")
@@ -240,6 +241,8 @@ class ParquetParts:
                     yield self.content(replace(page, packed=packed))
 
     def _at(self, begin: int, length: int) -> bytes:
+        if begin < 0 or length < 0 or begin + length > self.size:
+            raise PagesError("a part of the file is outside of it")
         self._file.seek(begin)
         content = self._file.read(length)
         if len(content) != length:
@@ -311,15 +314,27 @@ class ParquetParts:
             reader = Reader(self._at(at, min(window, chunk.end - at)))
             try:
                 return _page(chunk, at, reader.struct(), reader)
-            except (ThriftError, KeyError):
+            except _OTHER_SHAPE:
                 if window >= chunk.end - at:
                     raise PagesError("a page has no header") from None
                 window *= 64
 
 
+_OTHER_SHAPE = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What reading a damaged struct as what it should be may raise."""
+
+
+@contextmanager
+def _of_known_shape() -> Iterator[None]:
+    try:
+        yield
+    except _OTHER_SHAPE:
+        raise PagesError("a part of the file is damaged") from None
+
+
 def _page(chunk: Chunk, at: int, header: Fields, reader: Reader) -> Page:
     kind, size, length = header[1], header[2], header[3]
-    if not (0 <= size < _LARGEST_PAGE and 0 <= length < _LARGEST_PAGE):
+    if not (isinstance(kind, int) and 0 <= size < _LARGEST_PAGE and 0 <= length < _LARGEST_PAGE):
         raise ThriftError("a page's length is impossible")
     inner = header.get({DATA: 5, INDEX: 6, DICTIONARY: 7, DATA_V2: 8}.get(kind, 0), {})
     plain, packed = 0, chunk.codec != 0
@@ -345,44 +360,3 @@ def _limits(statistics: Fields, base: int, place: str) -> list[Value]:
         for number, exact in ((1, 0), (2, 0), (5, 7), (6, 8))
         if statistics.get(number)
     ]
-
-
-def _unpacked(raw: bytes, size: int, codec: int) -> bytes:
-    name = _CODECS.get(codec)
-    if name is None:
-        raise PagesError("the compression is not known")
-    if not size:
-        return b""
-    ways: list[Callable[[], bytes]] = [lambda: _decompressed(raw, size, name)]
-    if name == "lz4":
-        # By this number go blocks with Hadoop's lengths, bare blocks, and frames: writers have differed.
-        ways = [
-            lambda: _hadoop_lz4(raw, size),
-            lambda: _decompressed(raw, size, "lz4_raw"),
-            lambda: _decompressed(raw, size, "lz4"),
-        ]
-    for way in ways:
-        try:
-            content = way()
-        except (pa.ArrowException, OSError, ValueError):
-            continue
-        if len(content) == size:
-            return content
-    raise PagesError("a page cannot be decompressed")
-
-
-def _decompressed(raw: bytes, size: int, codec: str) -> bytes:
-    content: bytes = pa.decompress(raw, decompressed_size=size, codec=codec, asbytes=True)
-    return content
-
-
-def _hadoop_lz4(raw: bytes, size: int) -> bytes:
-    """Blocks that each begin with both of their lengths, big end first."""
-    parts, at = [], 0
-    while at < len(raw):
-        whole, length = int.from_bytes(raw[at : at + 4]), int.from_bytes(raw[at + 4 : at + 8])
-        if not 0 < whole <= size or length > len(raw) - at - 8:
-            raise ValueError
-        parts.append(_decompressed(raw[at + 8 : at + 8 + length], whole, "lz4_raw"))
-        at += 8 + length
-    return b"".join(parts)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_veil.privacy.erasure.bounds import Rule
-from airflow_veil.privacy.erasure.pages import BYTE_ARRAY, Page, PagesError, ParquetParts, Part, Value
+from airflow_veil.privacy.erasure.page_codec import PagesError
+from airflow_veil.privacy.erasure.pages import BYTE_ARRAY, Page, ParquetParts, Part, Value
 from airflow_veil.privacy.erasure.spellings import PLAIN, SHORTEST
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def look_at_parquet(path: Path, file: BinaryIO, tally: Tally) -> None:
     """
     try:
         parts = ParquetParts(file)
-    except (PagesError, KeyError, ValueError, TypeError):
+    except PagesError:
         tally.opaque.add("it is no Parquet file that can be read")
         parts = None
     pages = list(_pages(path, parts, tally)) if parts else []

@@ -26,7 +26,7 @@ CHUNK = 4 << 20
 """Bytes that are read at a time."""
 _RIGHT = 4
 """Bytes after a text that must be there before it is judged."""
-_HIVE = re.compile(r"([^=]+)=.*", re.DOTALL)
+_HIVE = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -254,5 +254,6 @@ def _public(root: Path, path: Path, wanted: Wanted) -> str:
 
 
 def _look_at_name(path: Path, tally: Tally, place: str) -> None:
-    for name in dict.fromkeys((path.name, unquote(path.name))):
-        tally.search(name.encode(errors="replace"), place, Rule.TEXT)
+    hive = _HIVE.fullmatch(path.name)
+    name, rule = (hive[2], Rule.TEXT) if hive else (path.name, Rule.NAME)
+    tally.search(unquote(name).encode(errors="replace"), place, rule)

@@ -175,7 +175,7 @@ def _parquet(source: ParquetSource, path: Path, question: Question) -> Left:
 def _in_partition(text: str | None, kind: pa.DataType | None, question: Question) -> bool:
     from airflow_veil.privacy.erasure.respelled import cell_spelled
 
-    return text is not None and not question.texts.isdisjoint({text, cell_spelled(text, kind or pa.string())})
+    return text is not None and cell_spelled(text, kind or pa.string()) in question.texts
 
 
 def _csv(source: CsvSource, path: Path, question: Question) -> Left:
@@ -208,7 +208,7 @@ def _named(place: int, kind: pa.DataType | None, texts: frozenset[str]) -> Test:
 
     if kind is None or pa.types.is_string(kind):
         return lambda row: row[place] in texts
-    return lambda row: row[place] in texts or cell_spelled(row[place], kind) in texts
+    return lambda row: cell_spelled(row[place], kind) in texts
 
 
 def _kept(

@@ -6,11 +6,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_veil.privacy.erasure.respelled import time_spelled
 from airflow_veil.privacy.errors import SchemaError, StorageError
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.sqlite import SqliteSource
 from airflow_veil.privacy.storage.table_name import quoted
@@ -57,31 +59,32 @@ def _sqlite(table: SqliteSource, question: Question) -> Left:
         )
         # SQLite takes a name that it does not know for a text.
         _require(question, columns, table.where)
-        connection.create_function("veil_time", 1, _plain_time, deterministic=True)
-        connection.create_function("veil_zoned", 1, _zoned_time, deterministic=True)
-        named = _sqlite_named(quoted(question.column), columns[question.column])
+        zoned = _zoned(columns[question.column], table.types.get(question.column))
+        connection.create_function("veil_time", 1, partial(_time, zoned=bool(zoned)), deterministic=True)
+        named = _sqlite_named(quoted(question.column), times=zoned is not None)
         sql = _counting(table.table.sql, named, question)
         texts = json.dumps(sorted(question.texts))
         return _left(connection.execute(sql, {"texts": texts}).fetchone())
 
 
-def _sqlite_named(column: str, declared: str) -> str:
+def _sqlite_named(column: str, *, times: bool) -> str:
     whole = f"typeof({column}) = 'real' AND {column} = CAST({column} AS INTEGER)"
-    spelled = [
-        f"CAST({column} AS TEXT)",
-        f"CASE WHEN {whole} THEN CAST(CAST({column} AS INTEGER) AS TEXT) END",
-    ]
-    if "TIME" in declared.upper():
-        spelled += [f"veil_time({column})", f"veil_zoned({column})"]
+    number = f"CASE WHEN {whole} THEN CAST(CAST({column} AS INTEGER) AS TEXT) END"
+    spelled = [f"veil_time({column})"] if times else [f"CAST({column} AS TEXT)", number]
     return " OR ".join(f"{text} IN (SELECT value FROM json_each(:texts))" for text in spelled)  # noqa: S608
 
 
-def _plain_time(value: Any) -> Any:
-    return time_spelled(value, zoned=False) if isinstance(value, str) else None
+def _zoned(declared: str, kind: pa.DataType | None) -> bool | None:
+    """Whether the times of a column have a zone; None where it holds no times."""
+    name = declared.upper()
+    if "DATETIME" in name or "TIMESTAMP" in name:
+        return "TIMESTAMPTZ" in name or "WITH TIME ZONE" in name
+    known = not declared and kind is not None and pa.types.is_timestamp(kind)
+    return kind.tz is not None if known and kind is not None else None
 
 
-def _zoned_time(value: Any) -> Any:
-    return time_spelled(value, zoned=True) if isinstance(value, str) else None
+def _time(value: Any, *, zoned: bool) -> Any:
+    return time_spelled(value, zoned=zoned) if isinstance(value, str) else value
 
 
 def _postgres(table: PostgresSource, question: Question) -> Left:

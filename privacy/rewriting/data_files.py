@@ -179,6 +179,7 @@ class DataFiles:
         frozen: Callable[[], AbstractContextManager[K]],
         *,
         may_drop: bool,
+        keeper: K | None = None,
     ) -> tuple[T, Done]:
         """Take out of one file what it is to lose; one that loses nothing is not touched.
 
@@ -187,6 +188,7 @@ class DataFiles:
             change: Tells what it loses.
             frozen: Gives what is held, and keeps it so for the block.
             may_drop: Whether the file may go if all its rows do; else it stays without rows.
+            keeper: What was held a moment ago, where it is known.
 
         Returns:
             What the change told, and what became of the file.
@@ -197,11 +199,11 @@ class DataFiles:
         where = self.set.where(file)
 
         @contextmanager
-        def attempt(keeper: K) -> Iterator[tuple[Callable[[], None], tuple[T, Done]]]:
+        def attempt(keeper: K) -> Iterator[tuple[Callable[[], None] | None, tuple[T, Done]]]:
             seen = state(file.path)
             loss, told = change.decide(file, keeper)
             if not loss.any:
-                yield _nothing, (told, Done())
+                yield None, (told, Done())
                 return
             self.check_alone(file)
             # First, so that a kill in between leaves none: readers do without them.
@@ -217,7 +219,7 @@ class DataFiles:
                 yield lambda: self._swap(file.path, draft, home, seen, where), (told, Done(rewritten=True))
 
         with storing("deleting rows", where):
-            return under_holds(frozen, attempt)
+            return under_holds(frozen, attempt, keeper)
 
     def _drop(self, path: Path, seen: tuple[int, ...], where: str) -> None:
         check_unchanged(path, seen, where)
@@ -278,10 +280,6 @@ class Plain:
     def home(self, file: DataFile) -> Path:
         """See `Change.home`."""
         return file.path
-
-
-def _nothing() -> None:
-    """The step of a change that changes nothing."""
 
 
 def _wrong(where: str) -> StorageError:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_veil.privacy.rewriting.loss import Loss, Mask
-from airflow_veil.privacy.storage.batches import plain_array
+from airflow_veil.privacy.storage.batches import plain, plain_array
 from airflow_veil.privacy.storage.failure import unfit
 
 BATCH_ROWS = 1 << 16
@@ -57,6 +57,12 @@ def rows_of(path: Path) -> int:
     """How many rows a file has, by its footer."""
     rows: int = pq.read_metadata(path).num_rows
     return rows
+
+
+def is_nullable(path: Path, column: str) -> bool:
+    """Whether a column of a file takes nulls."""
+    nullable: bool = pq.read_schema(path).field(column).nullable
+    return nullable
 
 
 def check(path: Path, *, where: str) -> None:
@@ -146,7 +152,10 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _decoded_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    """The type to choose rows in: of dictionaries that of their values, and no views, of which Arrow cannot choose."""
+    if pa.types.is_dictionary(kind):
+        return _decoded_type(kind.value_type)
+    return plain(kind) if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind) else kind
 
 
 def _kept_schema(schema: pa.Schema, where: str) -> pa.Schema:

@@ -179,7 +179,7 @@ class Shop:
         for dataset in DATASETS:
             workspace = self.workspace()
             begun = releasing.begin(workspace, dataset, interval, actor=ACTOR)
-            staged = releasing.sanitize(workspace, begun)
+            staged = releasing.sanitize(workspace, begun, actor=ACTOR)
             done[dataset] = releasing.publish(workspace, staged.reference, actor=ACTOR).reference.release_id
         return done
 

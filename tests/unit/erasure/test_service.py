@@ -227,7 +227,7 @@ class TestReleases:
         workspace = shop.workspace()
         interval = Interval(key="20260301", start=None, end=None)
         begun = releasing.begin(workspace, "orders", interval, actor=ACTOR)
-        staged = releasing.sanitize(workspace, begun)
+        staged = releasing.sanitize(workspace, begun, actor=ACTOR)
         shop.ask(GONE)
         done = shop.run()
         assert done is not None
