@@ -66,4 +66,6 @@ def detokenize(
     console.say(
         f"Turned {counts.values:,} values of {counts.rows:,} rows back, into {output}.", style="green"
     )
+    if counts.withheld:
+        console.say(f"Withheld: {counts.withheld:,} values of erased people.")
     console.say("It holds personal data: delete it when the reason is gone.")

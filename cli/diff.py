@@ -56,13 +56,12 @@ def diff(
             "JSON holds counts only; leave out --json", param_hint="--unsafe-show-values"
         )
     from airflow_veil.cli.comparison import compare
-    from airflow_veil.cli.workspace import bound, workspace
-    from airflow_veil.privacy.erasure.suppressing import left_out, suppressing
+    from airflow_veil.cli.workspace import bound, without_erased, workspace
+    from airflow_veil.privacy.erasure.suppressing import left_out
 
     opened = workspace(policy)
-    plan, source = bound(opened, dataset), opened.source(dataset)
-    if opened.loaded.policy.erasure is not None:
-        source = suppressing(opened, dataset, source)
+    plan = bound(opened, dataset)
+    source = without_erased(opened, dataset, opened.source(dataset))
     keys = opened.keys if plan.needs_keys else None
     if keys is not None:
         plan = bound(opened, dataset, key_version=keys.current)

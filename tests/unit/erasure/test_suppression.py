@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 from tests.unit.erasure.music import ACTOR, CANARY, POLICY, QUERIES, Music, night, subjects, tables
@@ -339,6 +340,16 @@ class TestRelease:
         erased.release("invoices")
 
         assert erased.current("invoices").num_rows == 36
+
+    def test_text_files(self, erased: Music) -> None:
+        """A CSV file that spells customers as text, in a column that nobody released."""
+        csv.write_csv(tables()["invoices"], erased.path / "invoices.csv")
+        erased.write(POLICY.replace("invoices.parquet", "invoices.csv"))
+        erased.release("invoices")
+
+        assert erased.current("invoices")["InvoiceId"].equals(
+            without(tables()["invoices"], "CustomerId", ERASED)["InvoiceId"]
+        )
 
     def test_everybody_erased(self, music: Music) -> None:
         """A release without rows has its columns."""
