@@ -14,7 +14,7 @@ from airflow_veil.cli.options import Policy
 __all__ = ["app"]
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.erasure.service import Concluded
+    from airflow_veil.privacy.erasure.batch import Concluded
     from airflow_veil.privacy.release.workspace import Workspace
 
 Certificates = Annotated[

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from airflow_veil.privacy.erasure import requests, service
+from airflow_veil.privacy.erasure import batch, requests, service
 from airflow_veil.privacy.keys.file import KeyFile
 from airflow_veil.privacy.ledger.erasures import Request
 from airflow_veil.privacy.release import service as releasing
@@ -168,7 +168,7 @@ class Shop:
             asked.append({name.replace("__", "."): value for name, value in named.items()})
         return [requests.place(self.workspace(), each, actor=ACTOR) for each in asked]
 
-    def run(self, only: str | None = None) -> service.Concluded | None:
+    def run(self, only: str | None = None) -> batch.Concluded | None:
         return service.run(self.workspace(), actor=ACTOR, only=only)
 
     def release(self, night: int = 0) -> dict[str, str]:
