@@ -163,6 +163,9 @@ class Matcher:
             named: Owners = np.append(among, np.int32(-1))[codes]
             return named
         column = plain_array(column)
+        if pa.types.is_floating(column.type):
+            # Zero is one number, whatever its sign; to a hash table it is two.
+            column = pc.add(column, pa.scalar(0, column.type))
         values, owners = self.typed(index, column.type)
         places = pc.index_in(column, value_set=values) if len(values) else None
         if places is None or places.null_count == len(places):

@@ -283,6 +283,25 @@ class TestErasure:
         assert events
         assert [error for event in events for error in event_errors(event)] == []
 
+    def test_a_run_has_its_deadline(self, erased: Erased) -> None:
+        """Airflow notes it when a run is made: a month of 28 days, less the week of the warning."""
+        home = erased.home
+        folder = home.path / "shipped"
+        folder.mkdir()
+        shutil.copy(ROOT / "dags" / "erasure.py", folder)
+        at = {"AIRFLOW__CORE__DAGS_FOLDER": str(folder)}
+        for command in (
+            ("reserialize",),
+            ("trigger", "veil_synthea_erasure", "--conf", '{"request": "erasure-0123456789abcdef"}'),
+        ):
+            done = home.run("airflow", "dags", *command, **at)
+            assert done.ok, done.output[-3000:]
+        found = home.select(
+            "select julianday(deadline_time) - julianday(queued_at) from deadline"
+            " join dag_run on dag_run.id = deadline.dagrun_id"
+        )
+        assert [round(days) for (days,) in found] == [21]
+
     def test_certificates(self, erased: Erased) -> None:
         """One a request, for machines and for people, and each says what was done and looked at."""
         written = sorted((erased.home.veil / "certificates").glob("*.json"))

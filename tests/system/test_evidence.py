@@ -25,15 +25,18 @@ from airflow_veil.privacy.audit.anchor import checkpoints
 from airflow_veil.privacy.audit.note import SigningKey
 from airflow_veil.privacy.audit.places import place
 from airflow_veil.privacy.audit.verify import verify
+from airflow_veil.privacy.erasure import requests
 from airflow_veil.privacy.ledger.evidence import Entry
 from airflow_veil.privacy.ledger.ledger import Ledger
+from airflow_veil.privacy.release.workspace import Workspace, checked
+from airflow_veil.privacy.settings import Settings
 
 pytestmark = pytest.mark.airflow
 
 DAGS = Path(__file__).resolve().parent / "dags"
 KEY = SigningKey.generate("example.com/veil")
-READS_ONLY = {"BudgetSensor"}
-"""Looks at a budget and changes nothing; it would add an entry an hour for as long as it waits."""
+READS_ONLY = {"BudgetSensor", "ErasureRequestsSensor"}
+"""They look and change nothing; they would add an entry each time for as long as they wait."""
 SHARED = {"after", "base", "step"}
 """Modules of what operators share; nobody uses these classes themselves."""
 
@@ -45,6 +48,7 @@ datasets:
   people:
     source: {data}
     subject: id
+    erasure: delete
     expectations: people
     retention: {{after: P10Y, from: at, at_most: 0.5, backups_expire_after: P35D}}
     columns:
@@ -55,6 +59,7 @@ datasets:
       country: {{class: none, treat: keep}}
       at: {{class: none, type: timestamp, treat: drop}}
 release: {{destination: {releases}, run: stepwise, expires_after: P1M}}
+erasure: {{identifiers: [people.id], answers: {{exempt: the noise hides each person}}}}
 differential_privacy:
   budgets: {{people: {{unit: people.id, rho: 1.0}}}}
   queries:
@@ -73,6 +78,7 @@ JOBS = [
     {"dag_id": "others", "logical_date": "2026-03-02"},
     {"dag_id": "answers", "logical_date": "2026-03-01"},
     {"dag_id": "retention", "logical_date": "2026-03-03"},
+    {"dag_id": "erasure", "logical_date": "2026-03-03"},
     {"dag_id": "veil_evidence", "logical_date": "2026-03-03"},
 ]
 
@@ -120,6 +126,9 @@ def ran(shared_home: Callable[..., AirflowHome]) -> Ran:
     suite = {"name": "people", "expectations": [expectation]}
     (home.policies / "expectations" / "people.json").write_text(json.dumps(suite))
     keyfile.create(home.veil / "audit.key", KEY)
+    settings = Settings.from_env({"VEIL_HOME": str(home.veil)})
+    with Workspace(loaded=checked(home.policies / "people.yaml"), settings=settings) as opened:
+        requests.place(opened, {"people.id": "1"}, actor="test:engineer")
     runs, _ = home.run_dags(*JOBS)
     with Ledger.open(home.veil / "ledger.db") as ledger:
         return Ran(home, runs, ledger.evidence())
@@ -132,7 +141,8 @@ def operators() -> Iterator[str]:
             continue
         module = importlib.import_module(f"airflow_veil.operators.{path.stem}")
         for name, found in inspect.getmembers(module, inspect.isclass):
-            if issubclass(found, BaseOperator) and found.__module__ == module.__name__:
+            ours = issubclass(found, BaseOperator) and found.__module__ == module.__name__
+            if ours and not name.startswith("_"):
                 yield name
 
 
@@ -184,7 +194,7 @@ class TestTheLog:
 
     def test_proves_the_certificate_of_the_night(self, ran: Ran) -> None:
         """It was filed by the run, and has its proof since the log was anchored; XCom has its name and digest."""
-        (path,) = (ran.home.veil / "certificates").glob("*.json")
+        (path,) = (ran.home.veil / "certificates").glob("retention-*.json")
         checked = certificate.check(json.loads(path.read_text()), [KEY.verifier])
 
         facts = checked.certificate

@@ -16,6 +16,7 @@ from airflow_veil.operators.rollback import RollbackReleaseOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
 from airflow_veil.operators.validate import ValidateOperator
 from airflow_veil.pipelines.dp_release import dp_release_dag
+from airflow_veil.pipelines.erasure import erasure_dag
 from airflow_veil.pipelines.evidence import evidence_dag
 from airflow_veil.pipelines.retention import retention_dag
 from airflow_veil.pipelines.sanitized_release import EPOCH, sanitized_release_dag
@@ -29,6 +30,8 @@ ONCE = {"default_args": {"retries": 0}}
 stepwise = sanitized_release_dag(POLICY, dag_id="stepwise", schedule=None, **ONCE)
 answers = dp_release_dag(POLICY, dag_id="answers", schedule=None, **ONCE)
 retention = retention_dag(POLICY, dag_id="retention", schedule=None, **ONCE)
+# `dag.test` of Airflow 3.3 cannot make a run of a DAG with a deadline.
+erasure = erasure_dag(POLICY, dag_id="erasure", schedule=None, deadline=None, **ONCE)
 evidence = evidence_dag(to=str(HOME / "checkpoints") + "/", schedule=None, **ONCE)
 
 with DAG("fused", schedule=None, start_date=EPOCH, **ONCE):
