@@ -61,7 +61,7 @@ def detokenize(
         actor=actor(),
     )
     if json:
-        console.as_json({"rows": counts.rows, "values": counts.values})
+        console.as_json({"rows": counts.rows, "values": counts.values, "withheld": counts.withheld})
         return
     console.say(
         f"Turned {counts.values:,} values of {counts.rows:,} rows back, into {output}.", style="green"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.ledger.erasures import Request
     from airflow_veil.privacy.release.workspace import Workspace
 
-NEAR = 8
-"""The exit code of a list with requests that are due: somebody has to do something."""
+NEAR = LEFT = 8
+"""The exit code where requests are due, or something is left of them: somebody has to do something."""
 
 app = typer.Typer(no_args_is_help=True, help="People who ask to be erased.")
 

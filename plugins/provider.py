@@ -53,7 +53,11 @@ _OPERATORS = [
         "dp_release",
         "budget_sensor",
         "retention",
+        "erasure",
+        "sweep",
         "anchor",
+        "verify",
+        "certificates",
     )
 ]
 
@@ -133,6 +137,13 @@ _CONFIG = {
         ),
         "lineage": _option(
             "File for lineage events where [openlineage] names no transport.", "/var/lib/veil/lineage.jsonl"
+        ),
+        "certificates": _option(
+            "Folder that certificates are filed in; in `home` by default.", "/var/lib/veil/certificates"
+        ),
+        "anchors": _option(
+            "Where the example DAG of evidence anchors it: a file, a folder or a git repository outside the database.",
+            "/mnt/worm/checkpoints/",
         ),
         "policies": _option(
             "Folder of the policies that the example DAG files make DAGs of.", "/opt/airflow/policies"

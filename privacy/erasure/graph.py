@@ -75,10 +75,45 @@ class Graph:
         return tuple(edge for edge in self.edges if edge.dataset == dataset)
 
     def keys(self, dataset: str) -> tuple[str, ...]:
-        """The columns of a data set whose values lead on: other edges point to them."""
-        pointed = [edge.target for edge in self.edges]
+        """The columns of a data set that others point to, or that requests name people by: their values are kept."""
+        pointed = [*(edge.target for edge in self.edges), *self.identifiers]
         pointed = [target for target in pointed if target.partition(".")[0] == dataset]
         return tuple(dict.fromkeys(target.partition(".")[2] for target in pointed))
+
+    @cached_property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """The data sets, leaves first: none is in a level before one that points to it, so each is done side by side.
+
+        Raises:
+            ErasureError: References run in a circle.
+        """
+        try:
+            return self._sorted(self.edges)
+        except ErasureError:
+            # Cells that become null hold nothing back but a database's foreign keys, so without them it may go.
+            return self._sorted(tuple(edge for edge in self.edges if edge.word != "mask"))
+
+    def _sorted(self, edges: tuple[Edge, ...]) -> tuple[tuple[str, ...], ...]:
+        sorter: TopologicalSorter[str] = TopologicalSorter()
+        for edge in self.edges:
+            sorter.add(edge.dataset)
+        for edge in edges:
+            parent = edge.target.partition(".")[0]
+            if parent != edge.dataset:
+                sorter.add(parent, edge.dataset)
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            circle = " → ".join(str(name) for name in error.args[1])
+            raise ErasureError(
+                "references run in a circle", where=circle, fix="let one data set be the root"
+            ) from None
+        levels = []
+        while sorter.is_active():
+            ready = sorter.get_ready()
+            levels.append(tuple(sorted(ready)))
+            sorter.done(*ready)
+        return tuple(levels)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -87,18 +122,12 @@ class Graph:
         Raises:
             ErasureError: References run in a circle.
         """
-        sorter: TopologicalSorter[str] = TopologicalSorter()
-        for edge in self.edges:
-            sorter.add(edge.dataset)
-            parent = edge.target.partition(".")[0]
-            # Cells that become null hold nothing back, so only what deletes decides.
-            if parent != edge.dataset and edge.word != "mask":
-                sorter.add(parent, edge.dataset)
-        try:
-            return tuple(sorter.static_order())
-        except CycleError as error:
-            circle = " → ".join(str(name) for name in error.args[1])
-        raise ErasureError("references run in a circle", where=circle, fix="let one data set be the root")
+        return tuple(name for level in self.levels for name in level)
+
+    @cached_property
+    def touched(self) -> tuple[str, ...]:
+        """The data sets that rows or cells are erased from, leaves first."""
+        return tuple(name for name in self.order if any(edge.touches for edge in self.of(name)))
 
 
 def graph_of(policy: Policy) -> Graph:

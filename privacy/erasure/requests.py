@@ -114,12 +114,38 @@ def place_all(
     return tuple(found)
 
 
+def place_again(workspace: Workspace, named: Named, *, actor: str) -> Request:
+    """Take down that somebody who was erased is there again, by values that the suppression list knew.
+
+    Args:
+        workspace: The policy and its systems.
+        named: `data_set.column` to values, spelled canonically; not only the policy's identifiers.
+        actor: Who found them.
+
+    Returns:
+        The request; where one is open for the same values, that one.
+
+    Raises:
+        ErasureError: The policy says nothing of erasure.
+        KeyRingError: The key ring cannot be opened.
+        LedgerError: The ledger cannot be used.
+    """
+    graph_of(workspace.loaded.policy)
+    rule = workspace.loaded.policy.erasure
+    assert rule is not None  # noqa: S101 - graph_of has looked
+    now = utc_now()
+    spelled_once = {name: sorted(set(texts)) for name, texts in sorted(named.items())}
+    due_at = due(now, rule.within, rule.time_zone)
+    asked = _asked(workspace, spelled_once, actor=actor, received=now, due_at=due_at)
+    return workspace.ledger.erasures.request_all([asked])[0]
+
+
 def _asked(
     workspace: Workspace, named: Named, *, actor: str, received: datetime, due_at: datetime
 ) -> Request:
     """The request that is open for the same person, or a new one, sealed."""
     policy, ring = workspace.loaded.policy, workspace.keys
-    content = canonical_json(named)
+    content = canonical_json({name: list(texts) for name, texts in named.items()})
     if (before := _repeated(workspace, content)) is not None:
         return before
     request_id = f"erasure-{secrets.token_hex(8)}"

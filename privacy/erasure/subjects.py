@@ -73,6 +73,32 @@ class Subjects:
         known = Known(encoded.dictionary, numbers[first])
         return Subjects(MappingProxyType({**self.domains, domain: known}))
 
+    def without(self, requests: Iterable[int]) -> Subjects:
+        """Without the values of some requests."""
+        gone = list(requests)
+        if not gone:
+            return self
+        kept = {}
+        for domain, known in self.domains.items():
+            stays = ~np.isin(known.owners, gone)
+            kept[domain] = Known(known.texts.filter(pa.array(stays)), known.owners[stays])
+        return Subjects(MappingProxyType(kept))
+
+    def less(self, domain: str, texts: pa.StringArray) -> Subjects:
+        """Without some values of a domain."""
+        known = self.of(domain)
+        stays = pc.invert(pc.is_in(known.texts, value_set=texts))
+        kept = Known(known.texts.filter(stays), known.owners[np.asarray(stays)])
+        return Subjects(MappingProxyType({**self.domains, domain: kept}))
+
+    def of_request(self, request: int) -> dict[str, list[str]]:
+        """The values of one request, by domain."""
+        owned = {
+            domain: known.texts.filter(pa.array(known.owners == request)).to_pylist()
+            for domain, known in self.domains.items()
+        }
+        return {domain: texts for domain, texts in owned.items() if texts}
+
     def __repr__(self) -> str:
         return f"Subjects({self.values} values in {len(self.domains)} domains)"
 

@@ -277,6 +277,21 @@ hold_subjects = Table(
     Column("subject", String(64), primary_key=True),
 )
 
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("policy", String(128), primary_key=True),
+    Column("domain", String(512), primary_key=True),
+    Column("key_version", Integer, primary_key=True, autoincrement=False),
+    Column("hash", String(64), primary_key=True),
+    Column("request_id", String(128), nullable=False),
+    Column("batch_id", String(128), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # A value that got here by mistake is refused, not kept.
+    CheckConstraint("length(hash) = 64", name="hash"),
+    Index("ix_suppressed_request", "policy", "request_id"),
+)
+
 erasure_batches = Table(
     "erasure_batches",
     metadata,

@@ -45,6 +45,10 @@ def json_schema() -> dict[str, Any]:
     models = schema["$defs"]
     for (model, word), description in _SHORT.items():
         models[model]["properties"][word] = _or_text(models[model]["properties"][word], description)
+    # A bare action stands for the mapping whose `rows` it is.
+    action = models["DatasetErasure"]["properties"]["rows"]["anyOf"]
+    erasure = models["Dataset"]["properties"]["erasure"]
+    models["Dataset"]["properties"]["erasure"] = {**erasure, "anyOf": [*action, *erasure["anyOf"]]}
     for model, words in _ONE_OF.items():
         models[model]["oneOf"] = [{"required": [word]} for word in words]
     for word in ("first", "last"):

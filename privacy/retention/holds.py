@@ -16,7 +16,7 @@ from airflow_veil.privacy.crypto.prf import hmac_sha256
 from airflow_veil.privacy.errors import RetentionError
 from airflow_veil.privacy.ledger.holds import Held, Hold
 from airflow_veil.privacy.plan.bind import subject_root
-from airflow_veil.privacy.retention.sorting import Mask
+from airflow_veil.privacy.rewriting.loss import Mask
 from airflow_veil.privacy.storage.batches import plain
 from airflow_veil.privacy.transforms.canonical import canonical
 from airflow_veil.privacy.transforms.spelled import spelled
@@ -84,6 +84,24 @@ class Keeper:
         for domain, version, subject in self.held.subjects:
             grouped[domain, version].append(bytes.fromhex(subject))
         return {key: pa.array(hashes, pa.binary(32)) for key, hashes in grouped.items()}
+
+
+def keeper_of(workspace: Workspace, dataset: str, held: Held | None = None) -> Keeper:
+    """What tells which rows of a data set are held.
+
+    Args:
+        workspace: The policy and its systems.
+        dataset: The data set.
+        held: What is held; looked up if None.
+    """
+    policy = workspace.loaded.policy
+    subject = policy.datasets[dataset].subject
+    known = workspace.ledger.holds.held(policy.name, dataset) if held is None else held
+
+    def ring() -> KeyRing:
+        return workspace.keys
+
+    return Keeper(known, subject.column if subject else None, ring)
 
 
 def hashes_of(texts: pa.Array, ring: KeyRing, domain: str, version: int) -> pa.Array:

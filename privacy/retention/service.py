@@ -1,6 +1,8 @@
 """Retention, as tasks and commands call it: plan in counts, then enforce; and releases, which expire by the policy.
 
-    policy, clock ──► cut-off ──► survey of files or tables ──► plan ──cap, clock──► enforce ──► ledger, evidence
+    policy, clock ──► cut-off ──► survey of files or tables ──► plan ──cap, clock──► enforce ──► verify ──► certificate
+                                                                              │             │            │
+                                                                              └── ledger, evidence ──────┘
 
 A run derives all of it anew, so it can be killed, retried or run twice at once: see `files.py`. The ledger has the plan
 before the first row goes, and what was done when the last is gone.
@@ -15,7 +17,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_veil.privacy.errors import ApprovalNeededError, RetentionError, SchemaError
-from airflow_veil.privacy.ledger.holds import Held
 from airflow_veil.privacy.ledger.reason import LONGEST_REASON, SHORTEST_REASON
 from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.lineage.deleting import of_deleting
@@ -25,13 +26,13 @@ from airflow_veil.privacy.retention.clock import doubt, wall_clock
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
 from airflow_veil.privacy.retention.files import FileStore
-from airflow_veil.privacy.retention.holds import Keeper
+from airflow_veil.privacy.retention.holds import Keeper, keeper_of
 from airflow_veil.privacy.retention.postgres_table import PostgresStore
 from airflow_veil.privacy.retention.sqlite_table import SqliteStore
 from airflow_veil.privacy.retention.survey import Survey
+from airflow_veil.privacy.retention.verify import verify
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.keys.ring import KeyRing
     from airflow_veil.privacy.release.workspace import Workspace
 
 Store: TypeAlias = FileStore | SqliteStore | PostgresStore
@@ -107,12 +108,14 @@ class Enforced:
     """What a run did.
 
     Attributes:
+        run_id: The name of the run.
         plan: What it was going to do.
         counts: What became of the rows.
         files: What became of the files.
         lineage: The same for lineage.
     """
 
+    run_id: str
     plan: RetentionPlan
     counts: Counts
     files: Files
@@ -146,7 +149,7 @@ def plan(workspace: Workspace, dataset: str, now: datetime | None = None) -> Ret
     """
     rule = rule_of(workspace, dataset)
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
-    survey = _store(workspace, dataset, rule).survey(cut, _keeper(workspace, dataset))
+    survey = _store(workspace, dataset, rule).survey(cut, keeper_of(workspace, dataset))
     return _plan(workspace, dataset, cut, survey, waits_for)
 
 
@@ -172,13 +175,14 @@ def enforce(
         RetentionError: The data set has no retention.
         SchemaError: There is no such data set, or its source has no such time.
         StorageError: The source cannot be changed; what was not changed is as it was.
+        UnverifiedError: Rows were deleted, and a second look does not find what it should.
         LedgerError: The ledger cannot be used.
     """
     rule = rule_of(workspace, dataset)
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
     store, ledger = _store(workspace, dataset, rule), workspace.ledger
     with store.alone():
-        survey = store.survey(cut, _keeper(workspace, dataset))
+        survey = store.survey(cut, keeper_of(workspace, dataset))
         planned = _plan(workspace, dataset, cut, survey, waits_for)
         given = approval if planned.objections else None
         if planned.objections and given is None:
@@ -188,7 +192,7 @@ def enforce(
             dataset,
             cut_off=cut.moment,
             at=cut.at,
-            planned=planned.as_dict(),
+            planned=planned.as_dict() | _terms(workspace, dataset, rule),
             actor=actor,
             approved_by=given.by if given else None,
             approval=given.reason if given else None,
@@ -199,7 +203,7 @@ def enforce(
             @contextmanager
             def frozen() -> Iterator[Keeper]:
                 with ledger.holds.frozen(planned.policy, dataset) as held:
-                    yield _keeper(workspace, dataset, held)
+                    yield keeper_of(workspace, dataset, held)
 
             counts, files = store.enforce(cut, survey, frozen)
         lineage = of_deleting(
@@ -209,9 +213,20 @@ def enforce(
             rows=counts.rows,
             left=counts.rows - counts.delete,
         )
-        done = Enforced(plan=planned, counts=counts, files=files, lineage=lineage)
+        done = Enforced(run_id=run_id, plan=planned, counts=counts, files=files, lineage=lineage)
         ledger.retention.finish(run_id, done.as_dict())
+        verify(workspace, done, rule.from_, actor=actor)
     return done
+
+
+def _terms(workspace: Workspace, dataset: str, rule: Retention) -> dict[str, Any]:
+    """By what a run deletes, and from where: kept with it, since the policy may be another one tomorrow."""
+    source = workspace.source(dataset).identity
+    return {
+        "policy_digest": workspace.loaded.digest,
+        "rule": rule.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "source": {"namespace": source.namespace, "name": source.name},
+    }
 
 
 def rule_of(workspace: Workspace, dataset: str) -> Retention:
@@ -287,17 +302,6 @@ def _not_approved(planned: RetentionPlan) -> ApprovalNeededError:
         where=f"{planned.policy}.{planned.dataset}",
         fix="look at `veil retention plan`; if it is right, `veil retention enforce … --approve REASON`",
     )
-
-
-def _keeper(workspace: Workspace, dataset: str, held: Held | None = None) -> Keeper:
-    policy = workspace.loaded.policy
-    subject = policy.datasets[dataset].subject
-    known = workspace.ledger.holds.held(policy.name, dataset) if held is None else held
-
-    def ring() -> KeyRing:
-        return workspace.keys
-
-    return Keeper(known, subject.column if subject else None, ring)
 
 
 def _store(workspace: Workspace, dataset: str, rule: Retention) -> Store:

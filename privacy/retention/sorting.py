@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.retention.counts import Counts
 from airflow_veil.privacy.retention.cutoff import CutOff, bounds
+from airflow_veil.privacy.rewriting.loss import Mask
 from airflow_veil.privacy.storage.batches import plain
-
-Mask = NDArray[np.bool_]
 
 
 def check_type(kind: pa.DataType, *, column: str, where: str) -> pa.DataType:

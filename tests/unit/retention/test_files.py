@@ -18,8 +18,8 @@ from tests.unit.retention.conftest import CUT, RULE, Place, days_around, visits
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
 from airflow_veil.privacy.retention import files as files_module
-from airflow_veil.privacy.retention import parquet_file, swap
 from airflow_veil.privacy.retention.counts import Files
+from airflow_veil.privacy.rewriting import parquet_file, swap
 
 
 def state(path: Path) -> tuple[str, int, int]:
@@ -30,7 +30,7 @@ def state(path: Path) -> tuple[str, int, int]:
 def names(folder: Path) -> list[str]:
     """All files below a folder but the lock."""
     found = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
-    return sorted(name for name in found if not name.endswith(".retention.lock"))
+    return sorted(name for name in found if not name.endswith(".veil.lock"))
 
 
 class TestParquet:
@@ -371,14 +371,14 @@ class TestCsv:
 
     def test_two_readers_must_agree(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where records cannot be told apart for sure, the file stays as it was."""
-        from airflow_veil.privacy.retention import csv_file
+        from airflow_veil.privacy.rewriting import csv_file
 
         folder = place.path / "visits"
         folder.mkdir()
         text = "customer,at,note\nc1,2025-02-27T12:00:00,old\nc2,2025-03-02T00:00:00,new\n"
         (folder / "a.csv").write_text(text)
         records = csv_file._records
-        monkeypatch.setattr(csv_file, "_records", lambda *a, **k: list(records(*a, **k))[:-1])
+        monkeypatch.setattr(csv_file, "_records", lambda *a, **k: iter(list(records(*a, **k))[:-1]))
 
         with pytest.raises(StorageError, match="different numbers of rows"):
             place.enforce()
@@ -423,8 +423,8 @@ class TestWorkers:
         """Drafts of killed runs hold rows; of other files beside a single one they are left alone."""
         place.write("visits/a.parquet")
         path = place.file("a.parquet", visits(days_around(0, 5)))
-        mine = path.with_name(f".retention-{'0' * 16}-a.parquet")
-        others = path.with_name(f".retention-{'0' * 16}-b-a.parquet")
+        mine = path.with_name(f".veil-{'0' * 16}-a.parquet")
+        others = path.with_name(f".veil-{'0' * 16}-b-a.parquet")
         mine.touch()
         others.touch()
 

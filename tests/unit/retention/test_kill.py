@@ -48,7 +48,7 @@ class TestFiles:
             files = sorted(path.name for path in (place.path / "visits").iterdir())
             assert len(place.left()) == 6
             assert [name.partition(".")[0] for name in files[1:]] == ["b", "c"]
-            assert files[0] == ".retention.lock"
+            assert files[0] == ".veil.lock"
             place.ledger.verify_chain()
             runs = place.ledger.retention.listed("shop", "visits")
             assert runs[0].done is not None or runs[1].done is not None

@@ -28,7 +28,7 @@ def wait_for(handle: int, where: str) -> None:
         except BlockingIOError:
             if time.monotonic() > until:
                 raise StorageError(
-                    "another run of retention is at these files", where=where, fix="run again later"
+                    "another run is at these files", where=where, fix="run again later"
                 ) from None
             time.sleep(0.05)
         else:
@@ -55,15 +55,38 @@ def check_unchanged(path: Path, seen: tuple[int, ...], where: str) -> None:
         )
 
 
-def step(path: Path, draft: Path | None, *, whole: bool) -> None:
-    """The one step that changes a file; before it the file is as it was, after it its rows are gone."""
+def step(path: Path, draft: Path | None) -> None:
+    """The one step that changes a file; before it the file is as it was, after it its rows are gone.
+
+    Args:
+        path: The file.
+        draft: What takes its place; None where it goes whole.
+    """
     real = path.resolve()
-    if whole:
+    if draft is None:
         real.unlink()
-    elif draft is not None:
-        old = real.stat()
-        with suppress(PermissionError):
-            os.chown(draft, old.st_uid, old.st_gid)
-        draft.chmod(old.st_mode & 0o7777)
+    else:
+        _like(draft, real)
         draft.replace(real)
     sync_folder(real.parent)
+
+
+def move_step(path: Path, draft: Path, home: Path) -> None:
+    """The step for a file that must not stay where it lies: the draft, which has no rows, goes to its new place first.
+
+    Killed in between, both are there, and the old one can go whole.
+    """
+    home.parent.mkdir(parents=True, exist_ok=True)
+    _like(draft, path)
+    draft.replace(home)
+    sync_folder(home.parent)
+    path.unlink()
+    sync_folder(path.parent)
+
+
+def _like(draft: Path, old: Path) -> None:
+    """Give a file the owner and the rights of another one."""
+    state = old.stat()
+    with suppress(PermissionError):
+        os.chown(draft, state.st_uid, state.st_gid)
+    draft.chmod(state.st_mode & 0o7777)

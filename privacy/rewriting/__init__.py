@@ -1,0 +1,1 @@
+"""Taking rows and cells out of sources where they lie: what retention and erasure share."""

@@ -1,0 +1,168 @@
+"""Rows of a table of PostgreSQL that go or lose cells in one transaction, all of them or none.
+
+Values are handed to the server by COPY into tables that end with the transaction: unlike parameters of a statement they
+are in no log of it. Where the rows lay is free after the next VACUUM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_veil.privacy.errors import SchemaError, StorageError
+from airflow_veil.privacy.storage.failure import unfit
+from airflow_veil.privacy.storage.postgres import PostgresSource
+from airflow_veil.privacy.storage.table_name import quoted
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import Connection
+
+_KIND = """
+SELECT c.oid, c.relkind::text, has_table_privilege(c.oid, 'DELETE'), has_table_privilege(c.oid, 'UPDATE'),
+       row_security_active(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+"""
+_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table"}
+_CASCADES = """
+SELECT conrelid::regclass::text FROM pg_constraint
+WHERE contype = 'f' AND confrelid = %s AND confdeltype IN ('c', 'n', 'd') ORDER BY 1
+"""
+_TYPE = "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = %s AND attname = %s AND NOT attisdropped"
+
+
+@contextmanager
+def connected(
+    source: PostgresSource, *, autocommit: bool = False, doing: str = "deleting rows"
+) -> Iterator[Connection]:
+    """One snapshot; what is not committed in the block is rolled back.
+
+    Args:
+        source: The table.
+        autocommit: Whether each statement is a transaction of its own.
+        doing: What to name in an error.
+
+    Raises:
+        StorageError: The server refuses something; of its errors only the kind is told.
+    """
+    import psycopg
+
+    url = source.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        connection = psycopg.connect(url, autocommit=autocommit)
+        try:
+            if not autocommit:
+                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                connection.execute("SET LOCAL TIME ZONE 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise _still_referred(error, source.where) from None
+    except psycopg.Error as error:
+        state = f", SQLSTATE {error.sqlstate}" if error.sqlstate else ""
+        raise StorageError(f"{doing} failed with {type(error).__name__}{state}", where=source.where) from None
+
+
+def check(
+    connection: Connection, source: PostgresSource, *, deletes: bool = True, updates: bool = False
+) -> int:
+    """Check that rows can be changed, and nothing else changes with them.
+
+    Args:
+        connection: A connection of `connected`.
+        source: The table.
+        deletes: Whether rows are going to be deleted.
+        updates: Whether cells are going to become null.
+
+    Returns:
+        The number that the server knows the table by.
+
+    Raises:
+        SchemaError: There is no such table.
+        StorageError: Its rows cannot be changed so.
+    """
+    where = source.where
+    found = connection.execute(_KIND, (source.table.schema, source.table.table)).fetchone()
+    if found is None:
+        raise SchemaError("there is no such table, or it may not be read", where=where)
+    oid, kind, may_delete, may_update, hidden = found
+    if kind not in ("r", "p"):
+        raise unfit(
+            f"rows cannot be deleted from a {_KINDS.get(kind, 'relation of this kind')}",
+            where=where,
+            fix="name the table that has the rows",
+        )
+    if deletes and not may_delete:
+        raise unfit("this user may not delete rows", where=where, fix="grant DELETE on the table")
+    if updates and not may_update:
+        raise unfit("this user may not update rows", where=where, fix="grant UPDATE on the table")
+    if hidden:
+        raise unfit(
+            "row security may hide rows from this user",
+            where=where,
+            fix="connect as a user with BYPASSRLS, or as the table's owner",
+        )
+    others = [row[0] for row in connection.execute(_CASCADES, (oid,))]
+    if others:
+        raise unfit(
+            f"rows of {', '.join(others)} would change with the rows that go",
+            where=where,
+            expected="foreign keys that neither cascade nor set null",
+            fix="give those tables a rule of their own, and let the key restrict",
+        )
+    return int(oid)
+
+
+def check_count(count: int, expected: int, where: str) -> None:
+    """Check that as many rows were changed as were to be.
+
+    Raises:
+        StorageError: A trigger or a rule kept some; what was done so far is rolled back.
+    """
+    if count != expected:
+        raise unfit(
+            f"the database changed {count} of {expected} rows",
+            where=where,
+            expected="no trigger or rule that keeps rows",
+            fix="let the trigger or rule let them go",
+        )
+
+
+def missing(source: PostgresSource, names: list[str]) -> None:
+    """Check that there are some columns.
+
+    Raises:
+        SchemaError: One is not there.
+    """
+    schema = source.schema()
+    absent = [name for name in names if name not in schema.names]
+    if absent:
+        raise SchemaError(f"there is no column {', '.join(absent)}", where=source.where)
+
+
+def table(source: PostgresSource) -> str:
+    """The table in a statement with parameters, which begin with a per cent sign; they may be none: `()`."""
+    return source.table.sql.replace("%", "%%")
+
+
+def name(column: str) -> str:
+    """A column in a statement with parameters."""
+    return quoted(column).replace("%", "%%")
+
+
+def shown(connection: Connection, oid: int, column: str) -> str:
+    """A column as text, as `PostgresSource` reads it."""
+    found = connection.execute(_TYPE, (oid, column)).fetchone()
+    return f"abbrev({name(column)})" if found and found[0] == "inet" else f"{name(column)}::text"
+
+
+def _still_referred(error: psycopg.errors.ForeignKeyViolation, where: str) -> StorageError:
+    """Of the error only the name of the table that refers is told: its text quotes the value."""
+    other = f"{error.diag.schema_name}.{error.diag.table_name}"
+    return StorageError(
+        f"rows of {other} still refer to rows that are to go; none went",
+        where=where,
+        fix="let the policy delete or mask those rows as well, then run again",
+    )
