@@ -233,8 +233,7 @@ def _placed(
     rule = opened.loaded.policy.erasure
     zone = ZoneInfo(rule.time_zone) if rule else UTC
     at = None if received is None else received.replace(tzinfo=zone)
-    who = actor()
-    return [requests.place(opened, person, actor=who, received_at=at) for person in people]
+    return list(requests.place_all(opened, people, actor=actor(), received_at=at))
 
 
 def _tell(found: Sequence[Request], *, json: bool) -> None:

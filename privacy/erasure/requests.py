@@ -19,8 +19,9 @@ from airflow_veil.privacy.erasure.graph import graph_of
 from airflow_veil.privacy.erasure.sealed import Sealed, seal, unseal
 from airflow_veil.privacy.errors import ErasureError, SchemaError
 from airflow_veil.privacy.keys.version import KeyState
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.ledger.canonical import canonical_json
-from airflow_veil.privacy.ledger.erasure_record import Request
+from airflow_veil.privacy.ledger.erasure_record import Request, RequestState
 from airflow_veil.privacy.ledger.record import utc_now
 from airflow_veil.privacy.storage.batches import plain
 from airflow_veil.privacy.transforms.spelled import spelled
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
 
 _SUBJECT = "erasure-subject"
+_AT_ONCE = 500
+"""So many are taken down in one transaction: others have to write to the ledger, too."""
 Named = Mapping[str, Sequence[str]]
 """`data_set.column` to values, spelled canonically."""
 
@@ -61,6 +64,34 @@ def place(
         KeyRingError: The key ring cannot be opened.
         LedgerError: The ledger cannot be used.
     """
+    return place_all(workspace, [identifiers], actor=actor, received_at=received_at)[0]
+
+
+def place_all(
+    workspace: Workspace,
+    people: Sequence[Mapping[str, str | Sequence[str]]],
+    *,
+    actor: str,
+    received_at: datetime | None = None,
+) -> tuple[Request, ...]:
+    """Take down that several people ask to be erased; all of them are looked at before the first is taken down.
+
+    Args:
+        workspace: The policy and its systems.
+        people: By what each is named: see `place`.
+        actor: Who takes it down.
+        received_at: When the requests were received, aware; now if None.
+
+    Returns:
+        The request of each, in their order.
+
+    Raises:
+        ErasureError: See `place`; none is taken down.
+        SchemaError: The source has no such column.
+        StorageError: The source cannot be opened.
+        KeyRingError: The key ring cannot be opened.
+        LedgerError: The ledger cannot be used; those before may be taken down, and the same call does the rest.
+    """
     graph_of(workspace.loaded.policy)
     rule = workspace.loaded.policy.erasure
     assert rule is not None  # noqa: S101 - graph_of has looked
@@ -69,8 +100,18 @@ def place(
     due_at = due(received, rule.within, rule.time_zone)
     if received > now:
         raise ErasureError("the request was received after now", fix="give the day that it came")
-    named = _named(workspace, identifiers, rule.identifiers)
-    return _take_down(workspace, named, received, due_at, actor=actor)
+    names = [_named(person, rule.identifiers) for person in people]
+    asked = [
+        _asked(workspace, named, actor=actor, received=received, due_at=due_at)
+        for named in _spelled(workspace, names)
+    ]
+    erasures = workspace.ledger.erasures
+    found = [
+        request
+        for first in range(0, len(asked), _AT_ONCE)
+        for request in erasures.request_all(asked[first : first + _AT_ONCE])
+    ]
+    return tuple(found)
 
 
 def place_again(workspace: Workspace, named: Named, *, actor: str) -> Request:
@@ -94,31 +135,34 @@ def place_again(workspace: Workspace, named: Named, *, actor: str) -> Request:
     assert rule is not None  # noqa: S101 - graph_of has looked
     now = utc_now()
     spelled_once = {name: sorted(set(texts)) for name, texts in sorted(named.items())}
-    return _take_down(workspace, spelled_once, now, due(now, rule.within, rule.time_zone), actor=actor)
+    due_at = due(now, rule.within, rule.time_zone)
+    asked = _asked(workspace, spelled_once, actor=actor, received=now, due_at=due_at)
+    return workspace.ledger.erasures.request_all([asked])[0]
 
 
-def _take_down(
-    workspace: Workspace, named: Named, received: datetime, due_at: datetime, *, actor: str
+def _asked(
+    workspace: Workspace, named: Named, *, actor: str, received: datetime, due_at: datetime
 ) -> Request:
-    """Seal values and write the request down, unless one is open for the same."""
-    policy, rule = workspace.loaded.policy, workspace.loaded.policy.erasure
-    assert rule is not None  # noqa: S101 - callers have looked
-    content, ring = canonical_json({name: list(texts) for name, texts in named.items()}), workspace.keys
+    """The request that is open for the same person, or a new one, sealed."""
+    policy, ring = workspace.loaded.policy, workspace.keys
+    content = canonical_json({name: list(texts) for name, texts in named.items()})
     if (before := _repeated(workspace, content)) is not None:
         return before
     request_id = f"erasure-{secrets.token_hex(8)}"
     sealed = seal(content.encode(), ring, about=request_id)
-    return workspace.ledger.erasures.request(
-        policy.name,
+    return Request(
+        request_id=request_id,
+        policy=policy.name,
+        state=RequestState.WAITING,
         identifiers=tuple(named),
         subject=_subject(content, ring, policy.name, sealed.key_version),
         key_version=sealed.key_version,
         sealed=sealed.content,
-        request_id=request_id,
-        due_at=due_at,
-        actor=actor,
+        requested_by=actor,
         requested_at=received,
-        time_zone=rule.time_zone,
+        time_zone=policy.erasure.time_zone if policy.erasure else "UTC",
+        first_due_at=due_at,
+        due_at=due_at,
     )
 
 
@@ -154,17 +198,15 @@ def sealed_again(request: Request, known: Named, ring: KeyRing) -> bytes:
     return seal(content, ring, about=request.request_id, key_version=request.key_version).content
 
 
-def _named(
-    workspace: Workspace, given: Mapping[str, str | Sequence[str]], identifiers: Sequence[str]
-) -> dict[str, list[str]]:
-    """Identifiers by their full names, in the policy's order, with their values as the source spells them."""
+def _named(given: Mapping[str, str | Sequence[str]], identifiers: Sequence[str]) -> dict[str, list[str]]:
+    """Identifiers by their full names, in the policy's order, with their values as they were given."""
     found: dict[str, list[str]] = {}
     for name, value in given.items():
         texts = [value] if isinstance(value, str) else list(value)
         found.setdefault(_full_name(name, identifiers), []).extend(texts)
     if not any(found.values()):
         raise ErasureError("nobody is named", expected=f"a value of {', '.join(identifiers)}")
-    return {name: _spelled(workspace, name, found[name]) for name in identifiers if found.get(name)}
+    return {name: found[name] for name in identifiers if found.get(name)}
 
 
 def _full_name(name: str, identifiers: Sequence[str]) -> str:
@@ -180,13 +222,23 @@ def _full_name(name: str, identifiers: Sequence[str]) -> str:
     )
 
 
-def _spelled(workspace: Workspace, identifier: str, texts: Sequence[str]) -> list[str]:
-    """Values of one identifier, each once, in an order that says nothing."""
+def _spelled(workspace: Workspace, people: Sequence[Mapping[str, list[str]]]) -> list[dict[str, list[str]]]:
+    """The same, spelled as the source spells them; each value once, in an order that says nothing."""
+    kinds = {name: _kind(workspace, name) for name in dict.fromkeys(name for each in people for name in each)}
+    return [{name: _values(name, kinds[name], texts) for name, texts in person.items()} for person in people]
+
+
+def _kind(workspace: Workspace, identifier: str) -> pa.DataType:
     dataset, _, column = identifier.partition(".")
     schema = workspace.source(dataset).schema()
     if column not in schema.names:
         raise SchemaError(f"the source has no column {column}", where=dataset, fix="correct `identifiers`")
-    found = spelled(texts, plain(schema.field(column).type), column=column, failure=ErasureError).to_pylist()
+    return plain(schema.field(column).type)
+
+
+def _values(identifier: str, kind: pa.DataType, texts: Sequence[str]) -> list[str]:
+    column = identifier.partition(".")[2]
+    found = spelled(texts, kind, column=column, failure=ErasureError).to_pylist()
     if not all(found):
         raise ErasureError(f"a value of {identifier} is empty", expected="one that names somebody")
     return sorted(set(found))

@@ -19,11 +19,14 @@ _ROW = erasure_requests.c
 
 
 def add(connection: Connection, request: Request) -> Request:
-    """Take a request down; where the same person's is open, that one is returned."""
+    """Take a request down; where the same person's is open, or the name was taken down before, that one is returned."""
     for moment in (request.requested_at, request.due_at):
         check_aware(moment, where=request.where)
-    if (before := of_subject(connection, request.policy, [request.subject])) is not None:
+    before = of_subject(connection, request.policy, [request.subject])
+    if before is not None:
         return before
+    if same := select_all(connection, _ROW.request_id == request.request_id):
+        return same[0]
     row = {
         column.name: getattr(request, column.name)
         for column in erasure_requests.columns

@@ -90,8 +90,19 @@ class Erasures:
             first_due_at=due_at,
             due_at=due_at,
         )
+        return self.request_all([request])[0]
+
+    def request_all(self, requests: Sequence[Request]) -> tuple[Request, ...]:
+        """Take several requests down in one transaction, each as `request` does.
+
+        Args:
+            requests: What is asked: WAITING, with all that `request` is given.
+
+        Raises:
+            ErasureError: A time has no time zone; none is taken down.
+        """
         with writing(self._engine) as connection:
-            return erasure_requests.add(connection, request)
+            return tuple(erasure_requests.add(connection, request) for request in requests)
 
     def find(self, request_id: str) -> Request:
         """One request."""

@@ -97,6 +97,7 @@ class TestRequest:
             "",
             "email\n",
             "number,email\ncanary\n",
+            "number\n4711\ncanary\n",
             "number,email\n,\n",
             'email\n"canary\n',
             "canary\nx\n",
@@ -109,6 +110,7 @@ class TestRequest:
         result = shop.veil("erase", "request", shop.root / "shop.yaml", "--batch", people)
         assert result.exit_code == 8, result.output
         assert "canary" not in result.output
+        assert json.loads(shop.ok("erase", "list", "--json")) == []
 
 
 class TestList:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -68,6 +69,21 @@ class TestRequest:
         assert elsewhere.request_id != first.request_id
         ledger.erasures.cancel(first.request_id, reason=WHY, actor="test")
         assert asked(ledger.erasures).request_id != first.request_id
+
+    def test_all_or_none(self, ledger: Ledger) -> None:
+        """Several in one transaction: a person twice has one request, and one that is wrong leaves none."""
+        erasures = ledger.erasures
+        one = asked(erasures, "one")
+        erasures.cancel(one.request_id, reason=WHY, actor="test")
+        fresh = [replace(one, request_id=f"erasure-{n}", subject=f"{n % 2}" * 64) for n in range(3)]
+        with pytest.raises(ErasureError, match="time zone"):
+            erasures.request_all([*fresh, replace(one, request_id="x", due_at=datetime(2026, 1, 1))])
+        assert len(erasures.listed()) == 1
+        placed = erasures.request_all(fresh)
+        assert [each.request_id for each in placed] == ["erasure-0", "erasure-1", "erasure-0"]
+        assert erasures.request_all(fresh) == placed
+        # One that ended since it was looked up is not taken down anew under its name.
+        assert erasures.request_all([one]) == (erasures.find(one.request_id),)
 
     @pytest.mark.parametrize("word", ["due_at", "requested_at"])
     def test_naive_times(self, erasures: Erasures, word: str) -> None:
