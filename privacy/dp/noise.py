@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_veil.privacy.dp.contributions import in_threads
 from airflow_veil.privacy.dp.loss import Loss
 from airflow_veil.privacy.dp.measurement import Measurement
 from airflow_veil.privacy.dp.mechanism import (
@@ -28,8 +27,8 @@ from airflow_veil.privacy.errors import InternalError
 
 Cells = NDArray[np.int64]
 
-_PART = 1 << 14
-"""Cells that are drawn at a time."""
+_PART = 1 << 12
+"""Cells that a thread draws at a time: so few that all threads end together."""
 
 
 def draw(query: Query, planned: tuple[Measurement, ...], totals: Mapping[Statistic, Cells]) -> Drawn:
@@ -82,12 +81,15 @@ class Drawn:
 def _with_noise(query: Query, measurement: Measurement, cells: Cells) -> Cells:
     _charged(vector_loss(query.noise, measurement.scale, measurement.sensitivity), measurement)
     noise = vector(query.noise, measurement.scale)
-    # Cells get noise of their own, so it is all the same whether a vector gets it whole or in parts; the sampler runs
-    # outside of Python's lock.
-    parts = [part.tolist() for part in np.array_split(cells.ravel(), cells.size // _PART + 1)]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        noisy = [np.array(part, np.int64) for part in pool.map(noise, parts)]
+    # Cells get noise of their own, so it is all the same whether a vector gets it whole or in parts. The sampler runs
+    # outside of Python's lock, and takes arrays as they are; of a list, OpenDP looks at each number by itself.
+    noisy = in_threads(lambda part: np.array(noise(part), np.int64), _parts(cells.ravel(), _PART))
     return np.concatenate(noisy).reshape(cells.shape)
+
+
+def _parts(cells: Cells, most: int) -> list[Cells]:
+    """Parts of at most so many, one after the other."""
+    return np.array_split(cells, len(cells) // most + 1)
 
 
 def _best(query: Query, measurement: Measurement, aim: Aim, cells: Cells) -> Cells:
@@ -95,7 +97,11 @@ def _best(query: Query, measurement: Measurement, aim: Aim, cells: Cells) -> Cel
     one = selection_loss(query.noise, measurement.scale, measurement.sensitivity)
     _charged(Decimal(one) * measurement.times, measurement)
     select = selection(query.noise, measurement.scale)
-    return np.array([select(row) for row in scores(cells, aim, measurement.out)], np.int64).reshape(-1, 1)
+
+    def chosen(part: Cells) -> Cells:
+        return np.array([select(row) for row in scores(part, aim, measurement.out)], np.int64)
+
+    return np.concatenate(in_threads(chosen, _parts(cells, _PART // cells.shape[1] + 1))).reshape(-1, 1)
 
 
 def _above_threshold(query: Query, measurement: Measurement, cells: Cells) -> tuple[NDArray[np.int64], Cells]:
