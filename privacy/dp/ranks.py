@@ -12,8 +12,8 @@ candidate scores 0, whatever the table and however coarse the candidates; one th
 Both mechanisms take a candidate that scores s with a probability of at most e^(-s / scale) where the best scores 0:
 the exponential mechanism by its definition, permute-and-flip because it takes none whose coin does not fall. Of k
 candidates at most k - 1 cannot be the end, so it is wrong with a probability of at most (k - 1) e^(-t / scale), and
-t = scale ln((k - 1) / beta) makes that beta. The same k - 1 are all that score t, so it also lies no further out than
-that the next candidate's lead is more than -2 t.
+t = scale ln((k - 1) / beta) makes that beta. No more than k - 1 score t on either side, so within the same beta the end
+is not too far out either: the next candidate's lead is more than -2 t.
 
 **The upper end** is the lower end of the table read backwards. Each end has half of what the interval may be wrong by,
 so that they need not be independent. t follows from the policy alone: nothing of n or of the table is in it.
