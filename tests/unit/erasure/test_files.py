@@ -423,7 +423,7 @@ class TestPartitions:
     @pytest.mark.parametrize("others", [True, False])
     def test_a_file_that_had_no_rows_before(self, folder: Path, write: Write, others: bool) -> None:
         """Is not left under somebody's name, either."""
-        write("id=7/a.parquet", people(7, 0).drop_columns(["id"]))
+        write("id=7/a.parquet", people(7, 3).slice(0, 0).drop_columns(["id"]))
         if others:
             write("id=8/a.parquet", people(7, 3).drop_columns(["id"]))
 
