@@ -5,9 +5,9 @@ with the transaction, so that no log of statements has them. The matcher decides
 partition and place in one snapshot: a row that somebody else changed meanwhile lets the transaction fail, to be tried
 again.
 
-After the commit the table is vacuumed: where rows lay is free, and written over as rows come. Bytes in free space,
-the write-ahead log and replicas are the administrator's (`VACUUM FULL`, the archive's age). Triggers run as they do for
-anybody.
+After the commit the table is vacuumed, if it is this user's, else by the server in its time: where rows lay is free,
+and written over as rows come. Bytes in free space, the write-ahead log and replicas are the administrator's (`VACUUM
+FULL`, the archive's age). Triggers run as they do for anybody.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from airflow_veil.privacy.erasure.columns import Columns
@@ -27,6 +28,7 @@ from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.rewriting import postgres_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
+from airflow_veil.privacy.rewriting.loss import Loss
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.postgres import PostgresSource
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 FETCH_ROWS = 1 << 16
+MEMORY = "512MB"
+"""What the server may take to look values up at once; with less it would go through all of them for each row."""
 _READING = "looking for people"
 _COLUMN = """
 SELECT attnotnull OR attgenerated <> '' FROM pg_attribute WHERE attrelid = %s AND attname = %s AND NOT attisdropped
@@ -128,11 +132,7 @@ class PostgresStore:
             collected.add(part)
             found.tally += part.tally
             found.gone += [places[row] for row in part.loss.gone.nonzero()[0]]
-            lost = [part.loss.cells.get(name) for name in matcher.emptied]
-            for row, place in enumerate(places):
-                cells = [bool(mask is not None and mask[row]) for mask in lost]
-                if any(cells):
-                    found.emptied.append((*place, *cells))
+            found.emptied += _flagged(places, part.loss, matcher.emptied)
         return found
 
     def _candidates(
@@ -140,6 +140,7 @@ class PostgresStore:
     ) -> Iterator[tuple[list[Place], Columns]]:
         """The rows in which somebody may be who is looked for, and where they are."""
         schema = self.source.schema()
+        connection.execute(f"SET LOCAL work_mem = '{MEMORY}'")
         names = list(dict.fromkeys([*matcher.columns, *keys, *matcher.emptied]))
         types = {name: schema.field(name).type for name in names}
         read = {*matcher.columns, *keys}
@@ -231,6 +232,15 @@ class PostgresStore:
                 (),
             )
             postgres_rows.check_count(done.rowcount, len(found.gone), self.source.where)
+
+
+def _flagged(places: list[Place], loss: Loss, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Where rows are that lose cells, and of which columns."""
+    masked = np.zeros(len(places), bool)
+    for mask in loss.cells.values():
+        masked |= mask
+    cells = [loss.cells.get(name, np.zeros(len(places), bool)) for name in columns]
+    return [(*places[row], *(bool(mask[row]) for mask in cells)) for row in np.flatnonzero(masked)]
 
 
 def _hand_over(connection: Connection, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -202,21 +202,24 @@ class DataFiles:
         def attempt(keeper: K) -> Iterator[tuple[Callable[[], None] | None, tuple[T, Done]]]:
             seen = state(file.path)
             loss, told = change.decide(file, keeper)
-            if not loss.any:
+            home = change.home(file)
+            # A file that has no rows any more may still lie under a name that must go.
+            whole = loss.whole or (not len(loss) and home != file.path)
+            if not loss.any and not whole:
                 yield None, (told, Done())
                 return
             self.check_alone(file)
             # First, so that a kill in between leaves none: readers do without them.
             self._drop_sidecars(file.path)
-            if loss.whole and may_drop and self.is_folder:
+            if whole and may_drop and self.is_folder:
                 yield lambda: self._drop(file.path, seen, where), (told, Done(dropped=True))
                 return
             with self._draft(file, loss, change, where) as draft:
                 beside = DataFile(draft, file.name, file.partition)
                 if not change.is_clean(beside, keeper, rows=len(loss) - int(loss.gone.sum())):
                     raise _wrong(where)
-                home = change.home(file) if loss.whole else file.path
-                yield lambda: self._swap(file.path, draft, home, seen, where), (told, Done(rewritten=True))
+                place = home if whole else file.path
+                yield lambda: self._swap(file.path, draft, place, seen, where), (told, Done(rewritten=True))
 
         with storing("deleting rows", where):
             return under_holds(frozen, attempt, keeper)

@@ -420,6 +420,18 @@ class TestPartitions:
         assert not (folder / "id=7").exists()
         assert find(store(folder), matcher(["7"])).rows == 0
 
+    @pytest.mark.parametrize("others", [True, False])
+    def test_a_file_that_had_no_rows_before(self, folder: Path, write: Write, others: bool) -> None:
+        """Is not left under somebody's name, either."""
+        write("id=7/a.parquet", people(7, 3).slice(0, 0).drop_columns(["id"]))
+        if others:
+            write("id=8/a.parquet", people(7, 3).drop_columns(["id"]))
+
+        changed = erase(store(folder), matcher(["7"]))
+
+        assert changed.tally.deleted.tolist() == [0]
+        assert names(folder) == [f"id={8 if others else '__HIVE_DEFAULT_PARTITION__'}/a.parquet"]
+
     def test_folders_that_a_killed_run_left(self, folder: Path, write: Write) -> None:
         """Go as well; those of others stay, and encoded names are understood."""
         write("id=a%20b/a.parquet", people(7, 3).drop_columns(["id"]))
