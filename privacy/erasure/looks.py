@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from airflow_veil.privacy.erasure import releases
+from airflow_veil.privacy.erasure import release_looks
 from airflow_veil.privacy.erasure import verify as independent
 from airflow_veil.privacy.erasure.batch import since
 from airflow_veil.privacy.erasure.dossier import Dossier
@@ -35,7 +35,7 @@ def checks(workspace: Workspace, batch: Batch, dossier: Dossier) -> Iterator[ind
     kept = {name: "a legal hold keeps rows of it" for name, rows in held.items() if rows}
     alone = _theirs_alone(workspace, graph, subjects, len(batch.requests))
     yield from independent.verify_bytes(workspace, alone, graph, skipped=kept)
-    yield from releases.verify(workspace, graph, subjects)
+    yield from release_looks.verify(workspace, graph, subjects)
     yield from _elsewhere(workspace, batch, dossier)
 
 
@@ -67,4 +67,4 @@ def _elsewhere(workspace: Workspace, batch: Batch, dossier: Dossier) -> Iterator
     )
     if clean is not None:
         identities = {workspace.source(name).identity for name in changed}
-        yield from releases.derived_elsewhere(workspace, identities, since=clean)
+        yield from release_looks.derived_elsewhere(workspace, identities, since=clean)

@@ -221,7 +221,11 @@ def run(workspace: Workspace, *, actor: str, only: str | None = None) -> Conclud
     for step in planned.steps:
         erase(workspace, planned.batch_id, step, actor=actor)
     verify(workspace, planned.batch_id, actor=actor)
-    return conclude(workspace, planned.batch_id, actor=actor)
+    done = conclude(workspace, planned.batch_id, actor=actor)
+    if only is not None and only not in done.states:
+        # The turn was that of a batch that was open; now it is theirs.
+        return run(workspace, actor=actor, only=only)
+    return done
 
 
 def near(workspace: Workspace) -> tuple[Request, ...]:

@@ -1,103 +1,124 @@
-"""`kill -9` before every change that a run makes: each file is as it was or clean, and the next run does the rest."""
+"""`kill -9` at every moment of an erasure, and several at once: the next run ends in the same state."""
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tests.unit.erasure import crash
-from tests.unit.erasure.looking import erase, find, names
-from tests.unit.erasure.tables import Database
+from tests.unit.erasure.shop import DATASETS, Shop
+from tests.unit.erasure.test_service import GONE, texts, without
 
-from airflow_veil.privacy.erasure.stores import store_of
+from airflow_veil.privacy.ledger.erasures import RequestState
 
-MOST = 200
-"""More moments than a run has."""
-
-WHOLE = [("p1", "p0"), ("p2", "p9")]
-SOME = [("p1", "p0"), ("p3", "p2"), ("p4", "p3")]
-NONE = [("p4", "p3"), ("p5", "p4")]
-CLEAN = [("p3", None), ("p4", "p3"), ("p4", "p3"), ("p5", "p4")]
+MOST = 400
+"""More moments than an erasure has."""
+STRIDE = 3
+"""Every third moment in one test; the others in two more, side by side."""
 
 
-def _table(rows: list[tuple[str, str]]) -> pa.Table:
-    columns = {"id": [who for who, _ in rows], "parent": [parent for _, parent in rows]}
-    return pa.table({**columns, "note": ["x"] * len(rows)})
+def _state(shop: Shop) -> tuple[dict[str, Any], dict[str, Any]]:
+    return (
+        {dataset: shop.rows(dataset) for dataset in DATASETS},
+        {dataset: shop.released(dataset) for dataset in DATASETS},
+    )
 
 
-def _parquet(folder: Path) -> None:
-    for name, rows in (("a", WHOLE), ("b", SOME), ("c", NONE)):
-        pq.write_table(_table(rows), folder / f"{name}.parquet")
-    (folder / "_metadata").touch()
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory, empty_ledger: Path) -> Callable[[], Shop]:
+    """Makes a small shop with a release, and somebody who asks: each time the same, at the same place."""
+    shop = Shop(tmp_path_factory.mktemp("kill") / "shop", customers=6, files=2)
+    shop.path.mkdir()
+    shop.make(empty_ledger)
+    shop.release()
+    shop.ask(GONE)
+    shop.close()
+    kept = shop.path.with_name("kept")
+    # The ledger knows releases by their place, so a copy elsewhere would be another one's.
+    shutil.copytree(shop.path, kept, symlinks=True)
+
+    def make() -> Shop:
+        shutil.rmtree(shop.path)
+        shutil.copytree(kept, shop.path, symlinks=True)
+        return Shop(shop.path, customers=6, files=2)
+
+    return make
 
 
-def _csv(folder: Path) -> None:
-    for name, rows in (("a", WHOLE), ("b", SOME), ("c", NONE)):
-        text = "".join(f"{who},{parent},x\n" for who, parent in rows)
-        (folder / f"{name}.csv").write_text(f"id,parent,note\n{text}")
+class TestKill:
+    @pytest.mark.slow
+    @pytest.mark.parametrize("first", range(STRIDE))
+    def test_killed_at_any_moment(self, again: Callable[[], Shop], first: int) -> None:
+        """Nobody else is ever touched; the same call again ends clean, with the request complete."""
+        shop = again()
+        wanted = without(_state(shop)[0], GONE)
+        shop.close()
+        reached = 0
+        for moment in range(first, MOST, STRIDE):
+            shop = again()
+            code = crash.run(shop.path, moment)
+            now, _ = _state(shop)
+            for dataset in DATASETS:
+                assert [row for row in now[dataset] if row in wanted[dataset]] == wanted[dataset], moment
+
+            done = shop.run()
+
+            if done is not None:
+                assert set(done.states.values()) == {RequestState.COMPLETE}, (moment, done.problems)
+            now, released = _state(shop)
+            assert now == wanted, moment
+            assert len(released["orders"]) == len(wanted["orders"]), moment
+            assert shop.holding(*texts(GONE)) == [], moment
+            ledger = shop.workspace().ledger
+            assert {each.state for each in ledger.erasures.listed()} == {RequestState.COMPLETE}
+            ledger.verify_chain()
+            shop.close()
+            if code == 0:
+                reached = moment
+                break
+            assert code == crash.KILLED
+        assert reached > 40, "too few moments, or it never came to its end"
 
 
-def _partitions(folder: Path) -> None:
-    for who in ("p1", "p2"):
-        (folder / f"id={who}" / "day=1").mkdir(parents=True)
-        table = pa.table({"parent": ["p0", "p9"], "note": ["x", "x"]})
-        pq.write_table(table, folder / f"id={who}" / "day=1" / "a.parquet")
-
-
-def left(folder: Path) -> list[tuple[str, str | None]]:
-    batches = crash.source(folder).batches(["id", "parent"], batch_rows=100)
-    return sorted((row["id"], row["parent"]) for batch in batches for row in batch.to_pylist())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("make", [_parquet, _csv, _partitions])
-def test_killed_at_any_moment(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    """What can be read at any moment is old or clean, file by file; the same call again ends clean."""
-    for moment in range(MOST):
-        folder = tmp_path / f"shop{moment}"
-        folder.mkdir()
-        make(folder)
-        code = crash.run(folder, moment)
-        rows = left(folder)
-        assert not rows or set(rows) <= {*WHOLE, *SOME, *NONE, *CLEAN, ("p1", "p9"), ("p2", "p0")}
-        before = find(store_of(crash.source(folder)), crash.looked())
-
-        changed = erase(store_of(crash.source(folder)), crash.looked())
-
-        assert changed.tally.deleted.tolist() == before.tally.deleted.tolist()
-        assert changed.tally.masked.tolist() == before.tally.masked.tolist()
-        if make is _partitions:
-            assert names(folder) == ["id=__HIVE_DEFAULT_PARTITION__/day=1/a.parquet"]
-            assert [path.name for path in folder.iterdir() if path.is_dir()] == [
-                "id=__HIVE_DEFAULT_PARTITION__"
-            ]
+def _erase(folder: Path) -> None:
+    shop = Shop(folder, customers=6, files=2)
+    for _ in range(20):
+        try:
+            shop.run()
+        except Exception as error:
+            if not getattr(error, "retryable", False):
+                raise
         else:
-            assert left(folder) == CLEAN
-            assert [Path(name).stem for name in names(folder)] == ["b", "c"]
-        again = erase(store_of(crash.source(folder)), crash.looked())
-        assert (again.tally.deleted.tolist(), again.rewritten, again.dropped) == ([0], 0, 0)
-        shutil.rmtree(folder)
-        if code == 0:
-            break
-        assert code == crash.KILLED
-    else:
-        pytest.fail("the run never came to its end")
-    assert moment > 5, "too few moments: were they counted?"
+            return
+    raise AssertionError
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_killed_before_the_commit(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
-    """A table has all of its rows, and the next run erases them."""
-    database = Database(tmp_path / "data.db" if kind == "sqlite" else request.getfixturevalue("postgres"))
-    database.people(5)
+class TestAtOnce:
+    @pytest.mark.parametrize("workers", [3])
+    def test_several_workers(self, again: Callable[[], Shop], workers: int) -> None:
+        """One batch is done once, whoever does which part of it."""
+        shop = again()
+        rows, _ = _state(shop)
+        shop.close()
+        context = multiprocessing.get_context("forkserver")
+        processes = [context.Process(target=_erase, args=(shop.path,)) for _ in range(workers)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
 
-    assert crash.before_the_step(database.store()) == crash.KILLED
-    assert len(database.numbers("note IS NOT NULL")) == 5
+        shop.run()
 
-    changed = erase(database.store(), crash.looked())
-    assert (changed.tally.deleted.tolist(), changed.tally.masked.tolist()) == ([2], [1])
-    assert database.numbers("note IS NOT NULL") == [1000, 1004]
+        assert [process.exitcode for process in processes].count(0) >= 1
+        now, released = _state(shop)
+        assert now == without(rows, GONE)
+        assert len(released["orders"]) == len(now["orders"])
+        assert shop.holding(*texts(GONE)) == []
+        ledger = shop.workspace().ledger
+        assert {each.state for each in ledger.erasures.listed()} == {RequestState.COMPLETE}
+        ledger.verify_chain()
+        shop.close()
