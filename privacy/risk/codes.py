@@ -56,6 +56,17 @@ class Codes:
             ordered=self.ordered,
         )
 
+    def then(self, other: Codes) -> Codes:
+        """These rows, and then those of a column with the same codes."""
+        return Codes(
+            name=self.name,
+            codes=np.concatenate([self.codes, other.codes]),
+            cardinality=self.cardinality,
+            null=self.null,
+            numeric=self.numeric,
+            ordered=self.ordered,
+        )
+
 
 class Encoder:
     """Gives codes to a column that comes in pieces; knows each distinct value once, and no row.

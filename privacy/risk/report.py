@@ -151,7 +151,7 @@ def _journalist(
         names[subject] = subject
     mine, theirs = shared(data, population, names)
     both = [
-        _joined(one, other)
+        one.then(other)
         for one, other in zip(
             _counted([mine[c.name] for c in counted], mine.get(subject or "")),
             _counted([theirs[c.name] for c in counted], theirs.get(subject or "")),
@@ -164,16 +164,6 @@ def _journalist(
     sample, others = (np.bincount(side[side >= 0], minlength=count) for side in (here, there))
     present = sample > 0
     return known_population(Classes(of=here, sizes=sample[present]), others[present])
-
-
-def _joined(one: Codes, other: Codes) -> Codes:
-    """The rows of two columns with the same codes, one after the other."""
-    return Codes(
-        name=one.name,
-        codes=np.concatenate([one.codes, other.codes]),
-        cardinality=one.cardinality,
-        null=one.null,
-    )
 
 
 def figures(risk: Mapping[str, Risk]) -> dict[str, Any]:
