@@ -28,6 +28,8 @@ from airflow_veil.privacy.risk.reidentification import separation
 
 MOST_SETS = 4096
 """Sets of columns that are looked at; of more, the largest ones are left out, and it is said."""
+_SPARSE = 8
+"""Combinations that can be, of each row there is: beyond, those that are there are numbered first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +155,12 @@ def _level(
 ) -> Iterator[tuple[tuple[int, ...], np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
     """Each set of a size, the sizes of its classes, and which of the rows `alone` in all columns are so in it."""
     for chosen in combinations(range(len(columns)), size):
-        of, count = dense(*combined([columns[c] for c in chosen]))
+        key, span = combined([columns[c] for c in chosen])
+        if span > _SPARSE * len(key):
+            key, span = dense(key, span)
         # Sums of whole numbers in doubles are exact below 2^53 rows.
-        sizes = np.bincount(of, weights=weights, minlength=count)
-        yield chosen, sizes, sizes[of[alone]] == 1
+        sizes = np.bincount(key, weights=weights, minlength=span)
+        yield chosen, sizes[sizes > 0], sizes[key[alone]] == 1
 
 
 def _searched(count: int, largest: int | None, most: int) -> int:

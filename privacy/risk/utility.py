@@ -1,13 +1,13 @@
 """What a release is still good for, beside its risk: what each column, each pair and a model lost.
 
-- **distance** of a column: how far its distributions are apart; of numbers Wasserstein's over the source's range, of
-  others total variation, from 0 to 1.
-- **loss** of a column: how many of the source's values stand behind a released one, 0 for one and 1 for all, as the mean
-  over rows (Iyengar, "Transforming data to satisfy privacy constraints", 2002).
-- **lost bits** of a column: the entropy of the source's value where the released one is known, a row; times rows it is
-  ARX's non-uniform entropy (Gionis and Tassa 2009).
-- **association** of a pair, before and after: Pearson's correlation, or Cramér's V. Its **distance**: total variation of
-  both columns together.
+- **distance** of a column: how far its distributions are apart; of numbers Wasserstein's over the source's range,
+  of others total variation, from 0 to 1.
+- **loss** of a column: how many of the source's values stand behind a released one, 0 for one and 1 for all, as the
+  mean over rows (Iyengar, "Transforming data to satisfy privacy constraints", 2002).
+- **lost bits** of a column: the entropy of the source's value where the released one is known, a row; times rows it
+  is ARX's non-uniform entropy (Gionis and Tassa 2009).
+- **association** of a pair, before and after: Pearson's correlation, or Cramér's V. Its **distance**: total variation
+  of both columns together.
 - **score** of a model: naive Bayes that learned from the release beside one that learned from the source.
 
 Loss, lost bits and the fair score need to know which row became which: `truth`. Without, as with synthetic rows, the
