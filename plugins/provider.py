@@ -46,6 +46,7 @@ _OPERATORS = [
         "generalize",
         "sanitize",
         "validate",
+        "risk",
         "publish",
         "rollback",
         "detokenize",

@@ -207,7 +207,17 @@ class TestExampleDags:
         """Operators composed by hand, with a task of one's own behind the publication."""
         assert days.composed.state == "success"
         assert days.composed.tasks.keys() == {
-            *("minimize", "tokenize", "mask", "generalize", "validate", "publish", "scrub", "announce")
+            *(
+                "minimize",
+                "tokenize",
+                "mask",
+                "generalize",
+                "validate",
+                "assess_risk",
+                "publish",
+                "scrub",
+                "announce",
+            )
         }
         assert not [path for path in (days.home.veil / "staging").rglob("*") if path.is_file()]
 
