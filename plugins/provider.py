@@ -47,6 +47,7 @@ _OPERATORS = [
         "sanitize",
         "validate",
         "risk",
+        "gate",
         "publish",
         "rollback",
         "detokenize",
