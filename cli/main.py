@@ -24,6 +24,7 @@ from airflow_veil.cli import (
     risk,
     run,
     schema,
+    trial,
 )
 from airflow_veil.cli.errors import MEANINGS, VeilGroup
 from airflow_veil.cli.helptext import reflow
@@ -50,7 +51,16 @@ app = typer.Typer(
     epilog=f"[bold]Exit codes[/bold]\n{_EXIT_CODES}\n\n`VEIL_DEBUG=1` adds a traceback, without variables.",
 )
 
-for _command in (check.check, plan.plan, diff.diff, run.run, risk.risk, detokenize.detokenize, schema.schema):
+for _command in (
+    check.check,
+    plan.plan,
+    diff.diff,
+    run.run,
+    risk.risk,
+    trial.trial,
+    detokenize.detokenize,
+    schema.schema,
+):
     app.command()(_command)
 for _name, _group in {
     "keys": keys.app,
