@@ -27,6 +27,7 @@ class Suggestion:
         confidence: How sure that is, 0 to 1. For `none`: one less that of the likeliest kind.
         evidence: What speaks for it, or, for `none`, for the likeliest kind.
         values: How many values were looked at, nulls not counted; 0 means that only the name is known.
+        different: How many of them differ, as a share, in tenths.
     """
 
     column: str
@@ -36,6 +37,7 @@ class Suggestion:
     confidence: float
     evidence: tuple[Evidence, ...]
     values: int
+    different: float
 
     @property
     def is_personal(self) -> bool:
@@ -52,6 +54,7 @@ class Suggestion:
             "confidence": self.confidence,
             "evidence": [item.as_dict() for item in self.evidence],
             "values": self.values,
+            "different": self.different,
         }
 
 
@@ -103,6 +106,7 @@ def _suggested(column: str, tally: Tally, weighed: list[_Weighed]) -> Suggestion
         confidence=round(min(confidence, 0.99) if found else 1 - confidence, 2),
         evidence=best.evidence if best is not None else (),
         values=tally.valid,
+        different=round(tally.uniqueness, 1),
     )
 
 
