@@ -203,6 +203,8 @@ class Release(Described):
     """`fused` treats a table in one pass with no personal data staged between; `stepwise` is a task a step."""
     expires_after: Period | None = None
     """How long a release may be used, from its publication."""
+    classify: bool = False
+    """Whether each release first looks at its columns, and stops where one declared `none` holds personal data."""
 
 
 class KeySource(Described):

@@ -1,6 +1,6 @@
 """The life of a release, as tasks and commands call it.
 
-    begin ──► sanitize, or run_step four times ──► validate ──► publish          rollback, scrub
+    begin ──► classify ──► sanitize, or run_step four times ──► validate ──► publish          rollback, scrub
 
 Each function is one task's work. It can be killed anywhere and called again, by a retry or by two workers at once:
 rows are staged apart and committed whole, and the ledger says what was done. Between tasks travel a `Reference` and
@@ -10,6 +10,7 @@ the ledger's draft of the manifest; never rows.
 from __future__ import annotations
 
 from airflow_veil.privacy.release.begin import begin
+from airflow_veil.privacy.release.classify import classify
 from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.planned import planned_publication, planned_step, planned_validation
 from airflow_veil.privacy.release.planning import plan_for
@@ -22,6 +23,7 @@ __all__ = [
     "Done",
     "Scrubbed",
     "begin",
+    "classify",
     "plan_for",
     "planned_publication",
     "planned_step",
