@@ -10,12 +10,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from types import ModuleType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_veil.privacy.classify.shape import Mask
 from airflow_veil.privacy.transforms.names import words_of
 
 _CITIES = ("cities", "city_names", "towns", "municipalities", "town_names", "cities_names", "villages")
@@ -32,6 +35,35 @@ _REGIONS = (
 )
 
 
+_FEW = 4_096
+"""Up to so many texts, looking each up by itself is faster than giving Arrow the list."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """A list of folded texts to look others up in.
+
+    Attributes:
+        texts: The list.
+    """
+
+    texts: pa.Array
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.texts.to_pylist())
+
+    def among(self, values: pa.Array) -> Mask:
+        """Which of n texts are in the list, shape (n,)."""
+        if len(values) > _FEW:
+            found: Mask = pc.is_in(values, value_set=self.texts.cast(values.type)).to_numpy(
+                zero_copy_only=False
+            )
+            return found
+        known = self._known
+        return np.fromiter((text in known for text in values.to_pylist()), np.bool_, len(values))
+
+
 def phrases_of(values: pa.Array) -> pa.Array:
     """N texts folded: lower case, no accents, one space between words of letters and digits."""
     plain = pc.replace_substring_regex(pc.utf8_normalize(values, form="NFKD"), r"\p{M}+", "")
@@ -39,31 +71,31 @@ def phrases_of(values: pa.Array) -> pa.Array:
 
 
 @lru_cache(maxsize=1)
-def first_names() -> pa.Array:
+def first_names() -> Lexicon:
     """Words of given names, of all locales."""
     return _words(_listed("person", lambda name: "first" in name))
 
 
 @lru_cache(maxsize=1)
-def last_names() -> pa.Array:
+def last_names() -> Lexicon:
     """Words of family names, of all locales."""
     return _words(_listed("person", lambda name: "last" in name or "surname" in name))
 
 
 @lru_cache(maxsize=1)
-def cities() -> pa.Array:
+def cities() -> Lexicon:
     """Names of cities and towns."""
     return _phrases(_listed("address", lambda name: name in _CITIES))
 
 
 @lru_cache(maxsize=1)
-def countries() -> pa.Array:
+def countries() -> Lexicon:
     """Names of countries, in all languages of the locales."""
     return _phrases([*_listed("address", lambda name: name == "countries"), *_COUNTRIES])
 
 
 @lru_cache(maxsize=1)
-def country_codes() -> pa.Array:
+def country_codes() -> Lexicon:
     """Two and three letters (ISO 3166-1)."""
     return _phrases(
         _listed("address", lambda name: name in ("alpha_2_country_codes", "alpha_3_country_codes"))
@@ -71,13 +103,13 @@ def country_codes() -> pa.Array:
 
 
 @lru_cache(maxsize=1)
-def regions() -> pa.Array:
+def regions() -> Lexicon:
     """Names of states, provinces, cantons and the like."""
     return _phrases(_listed("address", lambda name: name in _REGIONS))
 
 
 @lru_cache(maxsize=1)
-def region_codes() -> pa.Array:
+def region_codes() -> Lexicon:
     """Abbreviated states and provinces."""
     return _phrases(
         _listed("address", lambda name: name in ("states_abbr", "provinces_abbr", "known_usps_abbr"))
@@ -85,30 +117,32 @@ def region_codes() -> pa.Array:
 
 
 @lru_cache(maxsize=1)
-def street_words() -> pa.Array:
+def street_words() -> Lexicon:
     """Words for street, in all locales, and their usual abbreviations."""
     listed = _listed(
         "address", lambda name: name.startswith(("street_suffixes", "street_prefixes", "street_titles"))
     )
-    long = [word for word in _words([*listed, *_STREETS.split()]).to_pylist() if word not in _NO_STREETS]
-    return pa.array(long, pa.string())
+    long = [
+        word for word in _words([*listed, *_STREETS.split()]).texts.to_pylist() if word not in _NO_STREETS
+    ]
+    return Lexicon(pa.array(long, pa.string()))
 
 
 @lru_cache(maxsize=1)
-def job_heads() -> pa.Array:
+def job_heads() -> Lexicon:
     """The words that job titles end with: engineer, officer, nurse."""
     module = importlib.import_module("faker.providers.job")
     titles = (title.split(",")[0].split("/")[0].strip() for title in module.Provider.jobs)
     return _words([*(title.split()[-1] for title in titles if title), *_JOBS.split()])
 
 
-def _words(texts: Iterable[str]) -> pa.Array:
+def _words(texts: Iterable[str]) -> Lexicon:
     _, words = words_of(pa.array(list(texts), pa.string()))
-    return pc.unique(words)
+    return Lexicon(pc.unique(words))
 
 
-def _phrases(texts: Iterable[str]) -> pa.Array:
-    return pc.unique(phrases_of(pa.array(list(texts), pa.string())))
+def _phrases(texts: Iterable[str]) -> Lexicon:
+    return Lexicon(pc.unique(phrases_of(pa.array(list(texts), pa.string()))))
 
 
 def _listed(provider: str, wanted: Callable[[str], bool]) -> Iterator[str]:
@@ -129,9 +163,9 @@ def _of_module(module: ModuleType, wanted: Callable[[str], bool]) -> Iterator[st
                 )
 
 
-def _set(text: str, separator: str | None = None) -> pa.Array:
+def _set(text: str, separator: str | None = None) -> Lexicon:
     """The words, or the phrases, of a text."""
-    return pa.array(text.split(separator))
+    return Lexicon(pa.array(text.split(separator), pa.string()))
 
 
 _COUNTRIES = (
@@ -173,7 +207,7 @@ _NO_STREETS = frozenset(
         "aan and bend center centre da de des di do du el en fall field forest hill island key la lake"
         " las le les loop los mill mountain neck of park pass path plain point port rest river row run"
         " spring the trail van view walk"
-    ).to_pylist()
+    ).texts.to_pylist()
 )
 
 MEN = _set("m male man boy mr mann maennlich mannlich homme masculin hombre masculino maschio uomo")

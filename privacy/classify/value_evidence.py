@@ -10,7 +10,9 @@ from airflow_veil.privacy.classify.look import looks
 from airflow_veil.privacy.classify.tally import Tally
 
 _ENOUGH = 20
-"""Different values below which nothing is concluded from how different they are."""
+"""Different values below which no text is taken for what people write."""
+_NUMBERED = 100
+"""Different numbers below which none coming twice may be by chance: amounts rarely come twice among a few."""
 _NAMES = 8
 """Different values below which words that are names, too, may as well be the words of a status."""
 _ALPHA_2 = 0.37
@@ -100,7 +102,7 @@ def _other_words(tally: Tally) -> Iterator[tuple[str, str, float]]:
 
 def _numbers(tally: Tally) -> Iterator[tuple[str, str, float]]:
     unique = tally.uniqueness
-    if tally.most_different >= _ENOUGH and unique == 1.0 and tally.numbers == tally.whole:
+    if tally.most_different >= _NUMBERED and unique == 1.0 and tally.numbers == tally.whole:
         if tally.numbers or tally.share("digits only") > 0.9:
             yield "record_id", "whole numbers of which none comes twice", 1.0
         elif tally.share("digits") > 0.9 and tally.share("short") > 0.9 and not tally.share("spaces"):

@@ -61,24 +61,24 @@ class Words:
 
     def _phrases(self, values: pa.Array, phrases: pa.Array, sizes: NDArray[np.int64]) -> None:
         """What is looked up whole."""
-        self._hit("city", _among(phrases, dictionary.cities()))
-        self._hit("country", _among(phrases, dictionary.countries()))
-        self._hit("region", _among(phrases, dictionary.regions()))
+        self._hit("city", dictionary.cities().among(phrases))
+        self._hit("country", dictionary.countries().among(phrases))
+        self._hit("region", dictionary.regions().among(phrases))
         upper = pc.equal(values, pc.utf8_upper(values)).to_numpy(zero_copy_only=False)
-        self._hit("country code", upper & (sizes <= 3) & _among(phrases, dictionary.country_codes()))
-        self._hit("region code", upper & (sizes <= 3) & _among(phrases, dictionary.region_codes()))
-        self._hit("honorific", _among(phrases, dictionary.HONORIFICS))
+        self._hit("country code", upper & (sizes <= 3) & dictionary.country_codes().among(phrases))
+        self._hit("region code", upper & (sizes <= 3) & dictionary.region_codes().among(phrases))
+        self._hit("honorific", dictionary.HONORIFICS.among(phrases))
         if len(values) <= _MOST_FORMS:
             self._few(phrases)
 
     def _few(self, phrases: pa.Array) -> None:
         """Words of which a column has few."""
         known = (dictionary.MEN, dictionary.WOMEN, dictionary.NEITHER)
-        men, women, neither = (_among(phrases, words) for words in known)
+        men, women, neither = (words.among(phrases) for words in known)
         self._hit("gender", men | women | neither)
-        self._hit("marital status", _among(phrases, dictionary.MARITAL))
-        self._hit("ethnic group", _among(phrases, dictionary.ETHNICITIES))
-        surely = _among(phrases, dictionary.ETHNIC_FOR_SURE)
+        self._hit("marital status", dictionary.MARITAL.among(phrases))
+        self._hit("ethnic group", dictionary.ETHNICITIES.among(phrases))
+        surely = dictionary.ETHNIC_FOR_SURE.among(phrases)
         self.has |= {
             name for name, found in (("men", men), ("women", women), ("groups", surely)) if found.any()
         }
@@ -89,8 +89,8 @@ class Words:
         rows = parents.to_numpy().astype(np.int64)
         count = np.bincount(rows, minlength=len(values))
 
-        def per_row(known: pa.Array) -> NDArray[np.int64]:
-            return np.bincount(rows[_among(words, known)], minlength=len(values))
+        def per_row(known: dictionary.Lexicon) -> NDArray[np.int64]:
+            return np.bincount(rows[known.among(words)], minlength=len(values))
 
         first, last = per_row(dictionary.first_names()), per_row(dictionary.last_names())
         job, stops = per_row(dictionary.job_heads()), per_row(dictionary.STOP_WORDS)
@@ -123,9 +123,3 @@ _COMPOUND = (
     r"|stræti|plein|dijk|gränd|kuja)\s+\d|\bp\.? ?o\.? box\b"
     r"|^\d{1,5} \p{L}+ (?:\p{L}+ )?(?:street|st|road|rd|ave|lane|ln)\b"
 )
-
-
-def _among(values: pa.Array, known: pa.Array) -> Mask:
-    """Which of n texts are in a list."""
-    found: Mask = pc.is_in(values, value_set=known.cast(values.type)).to_numpy(zero_copy_only=False)
-    return found

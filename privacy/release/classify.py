@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airflow_veil.privacy.classify.compare import Discrepancy, compare, recorded
 from airflow_veil.privacy.classify.service import SAMPLE_ROWS
 from airflow_veil.privacy.classify.service import classify as classify_source
-from airflow_veil.privacy.errors import PersonalDataFoundError
+from airflow_veil.privacy.errors import PersonalDataFoundError, ReleaseError
 from airflow_veil.privacy.release.done import Done, already
 from airflow_veil.privacy.release.planning import same_plan
 from airflow_veil.privacy.release.reference import Reference
@@ -42,7 +42,14 @@ def classify(
     Raises:
         PersonalDataFoundError: A column that leaves in clear holds personal data which the policy does not declare, or
             other data than at the last release.
+        ReleaseError: `on_finding` is neither word.
     """
+    if on_finding not in get_args(OnFinding):
+        raise ReleaseError(
+            "`on_finding` is no word that is known",
+            where=f"data set {reference.dataset}",
+            expected=" or ".join(get_args(OnFinding)),
+        )
     if reference.published:
         return already(reference)
     dataset, source = reference.dataset, workspace.source(reference.dataset)
@@ -66,6 +73,7 @@ def classify(
         lineage=None,
         summary=f"{personal} of {len(suggestions)} columns of {dataset} hold personal data; "
         + ("; ".join(map(str, found)) or "all as the policy declares"),
+        warns=bool(found),
     )
 
 

@@ -77,6 +77,7 @@ class TestClassify:
         done = classify(shop, on_finding="warn")
 
         assert "note looks like email" in done.summary
+        assert done.warns
         assert [entry.kind for entry in shop.ledger.evidence()].count("release.classified") == 1
 
     def test_again_is_the_same(self, shop: Shop) -> None:
