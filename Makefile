@@ -36,7 +36,10 @@ types: $(VENV)/.test  ## Types
 $(PEERS)/.done: benchmarks/peers.txt
 	-$(PYTHON) -m venv $(PEERS) && $(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install -r $< && touch $@
 
-bench: $(VENV)/.test $(PEERS)/.done  ## Measure, print a table, write benchmarks/results/latest.json
+$(PEERS)-risk/.done: benchmarks/peers_risk.txt
+	-$(PYTHON) -m venv $(PEERS)-risk && $(PEERS)-risk/bin/python -m pip --disable-pip-version-check --quiet install -r $< && touch $@
+
+bench: $(VENV)/.test $(PEERS)/.done $(PEERS)-risk/.done  ## Measure, print a table, write benchmarks/results/latest.json
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.base   ## Write the generated pages anew
@@ -44,4 +47,4 @@ docs: $(VENV)/.base   ## Write the generated pages anew
 	$(BIN)/python -m airflow_veil.privacy.transforms.reference > docs/transforms.md
 
 clean:           ## Remove the environment and everything made
-	rm -rf $(VENV) $(PEERS) build dist *.egg-info demo
+	rm -rf $(VENV) $(PEERS) $(PEERS)-risk build dist *.egg-info demo

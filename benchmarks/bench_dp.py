@@ -153,6 +153,7 @@ def with_noise(folder: Path) -> list[Figure]:
     laplace, gaussian = (_answer(folder, query) for query in ("by_shop", "by_shop_gaussian"))
     (of_laplace,) = by_turns(laplace, times=2)
     (of_gaussian,) = by_turns(gaussian, times=2)
+    work_of_laplace, work_of_gaussian = by_turns(laplace, gaussian, times=2, clock=time.process_time)
     name = f"Whole answer, {MANY / 1e6:g} M rows, {KEYS} public keys, count and sum"
     return [
         figure(
@@ -164,6 +165,8 @@ def with_noise(folder: Path) -> list[Figure]:
         ),
         figure(f"{name}, Laplace noise", of_laplace, "s", floor=KEYS_FLOOR, aim=3),
         figure(f"{name}, Gaussian noise", of_gaussian, "s", floor=KEYS_FLOOR, aim=3),
+        figure(f"{name}, Laplace noise, processor time", work_of_laplace, "s"),
+        figure(f"{name}, Gaussian noise, processor time", work_of_gaussian, "s"),
     ]
 
 

@@ -134,13 +134,14 @@ def anchor(
     [green]veil audit anchor --to ~/anchors && git -C ~/anchors push origin veil-checkpoints[/green]
     A commit for each checkpoint, in a repository that others fetch from.
     """
+    from airflow_veil.cli.workspace import actor
     from airflow_veil.privacy.audit import keyfile
     from airflow_veil.privacy.audit.anchor import anchor as anchor_in
     from airflow_veil.privacy.audit.places import place
 
     signing = keyfile.load(_key_path(file))
     with _ledger() as opened:
-        done = anchor_in(opened, signing, place(to), trusted=_keys(trust or ()))
+        done = anchor_in(opened, signing, place(to), actor=actor(), trusted=_keys(trust or ()))
     if json:
         told = {"added": done.added, "before": done.before, "checkpoint": done.checkpoint.note}
         console.as_json(_state(done.checkpoint) | told)
@@ -165,11 +166,10 @@ def verify(key: Keys, anchors: Anchors, log: Log = None, *, json: Json = False) 
     [green]veil audit verify --key veil.vkey --anchors checkpoints.txt --log evidence.jsonl[/green]
     An export, without access to the ledger.
     """
-    from airflow_veil.privacy.audit import anchor, record
-    from airflow_veil.privacy.audit.places import place
+    from airflow_veil.privacy.audit import record
     from airflow_veil.privacy.audit.verify import verify
 
-    anchored = anchor.checkpoints(place(anchors), _keys(key))
+    anchored = checkpoints_of(anchors, key)
     if log:
         report = verify(record.of_export(log), anchored)
     else:
@@ -225,40 +225,77 @@ def prove(
     For whoever asks what was done with their data.
     """
     from airflow_veil.privacy.audit import anchor, bundle
-    from airflow_veil.privacy.audit.places import place
 
-    checkpoint = anchor.covering(anchor.checkpoints(place(anchors), _keys(key)), seq)
+    checkpoint = anchor.covering(checkpoints_of(anchors, key), seq)
     with _ledger() as opened:
         console.as_json(bundle.prove(opened, seq, checkpoint, payload=not without_payload))
 
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The proof.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The proof, or a certificate.", show_default=False)
+    ],
     key: Keys,
     *,
     json: Json = False,
 ) -> None:
-    """Check a proof by itself: neither ledger nor network is needed.
+    """Check a proof, or a certificate, by itself: neither ledger nor network is needed.
 
     [bold]Examples[/bold]
 
     [green]veil audit check proof.json --key veil.vkey[/green]
     What was done, when and by whom, if the proof holds.
-    """
-    from airflow_veil.privacy.audit import bundle, record
 
-    proven = bundle.check(record.parse(_text(file), where=str(file)), _keys(key), where=str(file))
+    [green]veil audit check retention-shop-orders-0123abcd.json --key veil.vkey[/green]
+    Whether the certificate is the one that was issued.
+    """
+    from airflow_veil.privacy.audit import bundle, certificate, record
+
+    document, keys = record.parse(_text(file), where=str(file)), _keys(key)
+    certified = isinstance(document, dict) and document.get("format") == certificate.FORMAT
+    checked = certificate.check(document, keys, where=str(file)) if certified else None
+    proven = checked.proven if checked else bundle.check(document, keys, where=str(file))
     entry = proven.record
     if json:
-        console.as_json({"entry": entry.public(), "log": _state(proven.checkpoint)})
+        facts = {"certificate": checked.certificate.facts} if checked else {}
+        console.as_json({"entry": entry.public(), "log": _state(proven.checkpoint), **facts})
         return
+    if checked:
+        console.say(f"{checked.certificate.title}: these are the facts that were issued.", style="green")
+        if not checked.certificate.passed:
+            console.say("They say that what was done is not verified.", style="yellow")
     log = proven.checkpoint.checkpoint
     console.say(
         f"Entry {entry.seq} is in the log {log.origin}, among its first {log.size:,} entries.", style="green"
     )
     console.table("", ("recorded", "kind", "actor", "subject"), [_line(entry)])
     console.say(entry.payload or "Its payload is not part of the proof, or was erased.")
+
+
+@app.command()
+def certificates(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder.", show_default=False)],
+    key: Keys,
+    anchors: Anchors,
+    *,
+    json: Json = False,
+) -> None:
+    """Give the certificates of a folder their proofs, once a checkpoint covers them.
+
+    [bold]Examples[/bold]
+
+    [green]veil audit certificates ~/.airflow-veil/certificates --key veil.vkey --anchors checkpoints/[/green]
+    After `veil audit anchor`.
+    """
+    from airflow_veil.privacy.audit.certificate import prove_all
+
+    with _ledger() as opened:
+        proven, waiting = prove_all(opened, folder, checkpoints_of(anchors, key))
+    if json:
+        console.as_json({"proven": proven, "waiting": waiting})
+        return
+    console.say(f"Proved {proven:,} certificates; {waiting:,} wait for a checkpoint.", style="green")
 
 
 @app.command()
@@ -284,6 +321,14 @@ def erase(
         console.as_json({"erased": seq, "said_by": said.seq})
         return
     console.say(f"The payload of entry {seq} is erased; entry {said.seq} says so.", style="green")
+
+
+def checkpoints_of(anchors: str, keys: Iterable[str]) -> tuple[SignedCheckpoint, ...]:
+    """The checkpoints of a place, by keys as the options give them."""
+    from airflow_veil.privacy.audit import anchor
+    from airflow_veil.privacy.audit.places import place
+
+    return anchor.checkpoints(place(anchors), _keys(keys))
 
 
 def _ledger() -> Ledger:

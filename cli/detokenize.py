@@ -61,9 +61,11 @@ def detokenize(
         actor=actor(),
     )
     if json:
-        console.as_json({"rows": counts.rows, "values": counts.values})
+        console.as_json({"rows": counts.rows, "values": counts.values, "withheld": counts.withheld})
         return
     console.say(
         f"Turned {counts.values:,} values of {counts.rows:,} rows back, into {output}.", style="green"
     )
+    if counts.withheld:
+        console.say(f"Withheld: {counts.withheld:,} values of erased people.")
     console.say("It holds personal data: delete it when the reason is gone.")

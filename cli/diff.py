@@ -56,29 +56,38 @@ def diff(
             "JSON holds counts only; leave out --json", param_hint="--unsafe-show-values"
         )
     from airflow_veil.cli.comparison import compare
-    from airflow_veil.cli.workspace import bound, workspace
+    from airflow_veil.cli.workspace import bound, without_erased, workspace
+    from airflow_veil.privacy.erasure.suppressing import left_out
 
     opened = workspace(policy)
-    plan, source = bound(opened, dataset), opened.source(dataset)
+    plan = bound(opened, dataset)
+    source = without_erased(opened, dataset, opened.source(dataset))
     keys = opened.keys if plan.needs_keys else None
     if keys is not None:
         plan = bound(opened, dataset, key_version=keys.current)
     with console.progress(f"Comparing {dataset}") as progress:
         difference = compare(plan, source, keys, rows=rows, progress=progress)
     if json:
-        console.as_json({"policy": plan.policy, "dataset": dataset, **difference.as_dict()})
+        gone = left_out(source).rows
+        console.as_json(
+            {"policy": plan.policy, "dataset": dataset, **difference.as_dict(), "suppressed_rows": gone}
+        )
         return
-    _show(plan, difference)
+    _show(plan, difference, source)
     if unsafe_show_values:
         _show_values(plan, source, keys)
 
 
-def _show(plan: Plan, difference: Difference) -> None:
+def _show(plan: Plan, difference: Difference, source: Source) -> None:
+    from airflow_veil.privacy.erasure.suppressing import left_out
+
     held_back = difference.rows_in - difference.rows_out
     console.say(
         f"{plan.policy}.{plan.dataset}: {difference.rows_in:,} rows read, {held_back:,} held back",
         style="bold",
     )
+    if gone := left_out(source):
+        console.note(f"note: {gone}")
     headings = ("column", "treatment", "changed", "nulls", "nulls after", "distinct", "distinct after")
     console.table("", headings, [_row(column) for column in difference.columns], right=headings[2:])
     if plan.unnamed:
@@ -106,12 +115,12 @@ def _count(distinct: Distinct) -> str:
 
 def _show_values(plan: Plan, source: Source, keys: Keys | None) -> None:
     """The first rows that leave, before and after."""
-    from airflow_veil.cli.comparison import pairs
+    from airflow_veil.privacy.engine.beside import beside
 
     console.note(
         "warning: personal data follows; do not copy it into tickets, logs or chats", style="bold yellow"
     )
-    batches = pairs(plan, source, keys)
+    batches = beside(plan, source, keys)
     before, after = next(((b, a) for _, b, a in batches if b.num_rows), (None, None))
     if before is None or after is None:
         return

@@ -13,6 +13,8 @@ from airflow_veil.cli import console
 from airflow_veil.cli.options import Policy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_veil.cli.dp_account import Standing
     from airflow_veil.privacy.dp.forecast import Expected, Forecast
     from airflow_veil.privacy.dp.measurement import Measurement
@@ -109,25 +111,36 @@ def tune(
 
     from airflow_veil.cli.dp_account import standing
     from airflow_veil.cli.workspace import workspace
+    from airflow_veil.privacy.dp.forecast import forecast
     from airflow_veil.privacy.dp.forecast import tune as least
-    from airflow_veil.privacy.dp.measurement import measurements
     from airflow_veil.privacy.dp.query import compile_query
 
     with workspace(policy) as opened:
         compiled = compile_query(opened.loaded, query)
         spend = least(compiled, measure, within=within, size=size)
-        stands = standing(opened, compiled, measurements(replace(compiled, spend=spend)))
+        made = forecast(replace(compiled, spend=spend), (size,))
+        stands = standing(opened, compiled, made.planned)
+    reaches = {one.part: one.reach for one in made.expected if one.measure == measure and one.part}
     word = "epsilon" if compiled.noise == "laplace" else "rho"
     line = f"spend: {{{word}: {spend:f}{f', delta: {compiled.delta}'.lower() if compiled.delta else ''}}}"
     if json:
         console.as_json(
-            {"query": query, "measure": measure, word: f"{spend:f}", "line": line, **stands.as_dict()}
+            {
+                "query": query,
+                "measure": measure,
+                word: f"{spend:f}",
+                "line": line,
+                "reach": reaches,
+                **stands.as_dict(),
+            }
         )
         return
     console.say(line, style="bold")
     console.say(
         f"{measure} is then off by {_number(within)} at most in groups of {size:,} rows: {_confidence(compiled)}."
     )
+    for part, reach in reaches.items():
+        console.say(f"The interval of {part} then reaches {_number(reach or 0)} in rank at most, either way.")
     for sentence in stands.sentences:
         console.say(sentence)
 
@@ -292,7 +305,7 @@ def _show(made: Forecast, stands: Standing) -> None:
     console.table("", measured, [_measured(one) for one in made.planned], right=measured[2:5])
     sizes = list(made.expected[0].error)
     headings = ("measure", "part", *(f"{size:,} rows" for size in sizes))
-    rows = [(one.measure, one.part or "", *(_off(one, size) for size in sizes)) for one in made.expected]
+    rows = [row for one in made.expected for row in _errors(one, sizes)]
     console.say(f"off by at most, {_confidence(query)}:")
     console.table("", headings, rows, right=headings[2:])
     for sentence in stands.sentences:
@@ -316,6 +329,13 @@ def _bounds(query: Query) -> str:
     if not query.axes:
         return f"a unit counts for {rows} at most"
     return f"a unit counts in {query.reach:,} of them at most, for {rows} in each"
+
+
+def _errors(one: Expected, sizes: list[int]) -> Iterator[tuple[str, ...]]:
+    """A measure's errors; below those of a quantile, how far its interval reaches."""
+    yield one.measure, one.part or "", *(_off(one, size) for size in sizes)
+    if one.reach is not None:
+        yield one.measure, f"{one.part}, interval", *(f"±{_number(one.reach)} in rank" for _ in sizes)
 
 
 def _off(one: Expected, size: int) -> str:
@@ -356,6 +376,7 @@ def _as_dict(opened: Workspace, made: Forecast, stands: Standing) -> dict[str, A
                 "measure": one.measure,
                 "part": one.part,
                 "error": {str(size): off for size, off in one.error.items()},
+                "reach": one.reach,
             }
             for one in made.expected
         ],

@@ -34,6 +34,7 @@ EXIT_CODES: Final[dict[type[errors.VeilError], int]] = {
     errors.BudgetError: 6,
     errors.AuditError: 7,
     errors.RetentionError: 8,
+    errors.ErasureError: 8,
     errors.InternalError: INTERNAL,
     errors.VeilError: 4,
 }
@@ -48,7 +49,7 @@ MEANINGS: Final[dict[int, str]] = {
     5: "the release or the ledger cannot be used",
     6: "the privacy budget does not allow it",
     7: "the evidence is not what was signed, or cannot be checked",
-    8: "rows may not be deleted so, or somebody has to approve it",
+    8: "rows may not be deleted so, somebody has to approve it, or a request is due",
     INTERNAL: "a bug of airflow-veil",
 }
 """Exit code to what it says."""

@@ -15,6 +15,7 @@ from airflow_veil.cli import (
     detokenize,
     diff,
     dp,
+    erase_run,
     holds,
     init,
     keys,
@@ -22,8 +23,10 @@ from airflow_veil.cli import (
     plan,
     releases,
     retention,
+    risk,
     run,
     schema,
+    trial,
 )
 from airflow_veil.cli.errors import MEANINGS, VeilGroup
 from airflow_veil.cli.helptext import reflow
@@ -58,6 +61,8 @@ _COMMANDS = (
     plan.plan,
     diff.diff,
     run.run,
+    risk.risk,
+    trial.trial,
     detokenize.detokenize,
     schema.schema,
 )
@@ -70,6 +75,7 @@ for _name, _group in {
     "budget": budget.app,
     "retention": retention.app,
     "holds": holds.app,
+    "erase": erase_run.app,
     "audit": audit.app,
     "lineage": lineage.app,
     "demo": demo.app,

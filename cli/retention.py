@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_veil.cli import console
+from airflow_veil.cli.audit import checkpoints_of
 from airflow_veil.cli.options import Dataset, Policy
 
 if TYPE_CHECKING:
+    from airflow_veil.privacy.ledger.ledger import Ledger
+    from airflow_veil.privacy.ledger.retention import RetentionRun
     from airflow_veil.privacy.release.workspace import Workspace
     from airflow_veil.privacy.retention.service import RetentionPlan
 
@@ -59,6 +63,87 @@ def plan(policy: Policy, dataset: Dataset = None, *, json: Json = False) -> None
 
 
 @app.command()
+def runs(dataset: Dataset = None, *, json: Json = False) -> None:
+    """List what runs deleted, the last first.
+
+    [bold]Examples[/bold]
+
+    [green]veil retention runs --dataset orders[/green]
+    When and what, and what each run is called.
+    """
+    with _ledger() as ledger:
+        found = ledger.retention.listed(dataset=dataset)
+    if json:
+        told = ("run_id", "policy", "dataset", "planned", "done", "actor", "approved_by", "approval")
+        console.as_json(
+            [{"at": run.at.isoformat(), **{name: getattr(run, name) for name in told}} for run in found]
+        )
+        return
+    headings = ("run", "at", "policy", "data set", "deleted")
+    console.table("", headings, [_run_line(run) for run in found], right=headings[-1:])
+
+
+@app.command()
+def certificate(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="The run, by its name.", show_default=False)
+    ] = None,
+    dataset: Dataset = None,
+    *,
+    last: Annotated[
+        bool, typer.Option("--last", help="The last run of the data set that is through.")
+    ] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to file it; VEIL_CERTIFICATES where not said."),
+    ] = None,
+    anchors: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="Where checkpoints are, for the proof.", show_default=False),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="VKEY", help="A verifier key, or a file of it.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """File the certificate of a run, for machines and for people: what was deleted, what stays, what was checked.
+
+    The same run has one certificate, however often it is asked for. It is proven once a checkpoint covers it: name the
+    place of the checkpoints, after the next one. `veil audit check` checks it without a ledger.
+
+    [bold]Examples[/bold]
+
+    [green]veil retention certificate --last --dataset orders --to certificates/[/green]
+    Of the last run.
+
+    [green]veil retention certificate 0123abcd… --to out/ --anchors checkpoints/ --key veil.vkey[/green]
+    With its proof.
+    """
+    from airflow_veil.cli.workspace import actor
+    from airflow_veil.privacy.audit.certificate import proven, write
+    from airflow_veil.privacy.retention.certificate import file_run
+    from airflow_veil.privacy.settings import Settings
+
+    if last == (run is not None) or last != (dataset is not None):
+        raise typer.BadParameter("name either a RUN, or --last with a --dataset")
+    if (anchors is None) != (not key):
+        raise typer.BadParameter("a proof needs both --anchors and --key")
+    folder = to or Settings.from_env().certificates
+    with _ledger() as ledger:
+        named = run or _last_run(ledger, dataset or "")
+        issued, path = file_run(ledger, named, folder, actor=actor())
+        if anchors is not None:
+            issued = proven(ledger, issued, checkpoints_of(anchors, key or ()))
+            path = write(issued, folder)
+    if json:
+        console.as_json({"file": str(path), "digest": issued.digest, "anchored": issued.anchored})
+        return
+    console.say(f"Filed {path} and the page beside it.", style="green")
+    console.say(issued.log_said, style="" if issued.anchored else "yellow")
+
+
+@app.command()
 def enforce(
     policy: Policy,
     dataset: Dataset = None,
@@ -84,7 +169,7 @@ def enforce(
     [bold]Examples[/bold]
 
     [green]veil retention enforce shop.yaml --dataset orders[/green]
-    What the DAG does for this data set.
+    What the DAG does for this data set: delete, look again, file a certificate.
 
     [green]veil retention enforce shop.yaml -d orders --approve "ticket 4711: first run, two years are over"[/green]
     More than one run may delete.
@@ -103,13 +188,16 @@ def enforce(
 def _delete_rows(policy: Policy, dataset: str, approve: str | None, *, json: bool) -> None:
     from airflow_veil.cli.workspace import actor, workspace
     from airflow_veil.privacy.retention import service
+    from airflow_veil.privacy.retention.certificate import file_run
 
     approval = None if approve is None else service.Approval(by=actor(), reason=approve)
     with workspace(policy) as opened:
         done = service.enforce(opened, dataset, actor=actor(), approval=approval)
+        issued, path = file_run(opened.ledger, done.run_id, opened.settings.certificates, actor=actor())
     if json:
-        console.as_json(done.as_dict())
+        console.as_json(done.as_dict() | {"certificate": {"file": str(path), "digest": issued.digest}})
         return
+    console.note(f"The certificate is {path}")
     if not done.counts.delete:
         console.say(f"Nothing of {dataset} is over; {done.counts.rows:,} rows stay.", style="green")
         return
@@ -129,6 +217,28 @@ def _end_releases(policy: Policy, *, json: bool) -> None:
     console.say(f"Ended {len(ended.releases)} releases, {ended.current} of them current.", style="green")
     if ended.elsewhere:
         console.say(f"{ended.elsewhere} more are due at other destinations.", style="yellow")
+
+
+def _last_run(ledger: Ledger, dataset: str) -> str:
+    """The name of the last run of a data set that is through."""
+    from airflow_veil.privacy.errors import RetentionError
+
+    found = [run for run in ledger.retention.listed(dataset=dataset) if run.done is not None]
+    if not found:
+        raise RetentionError("no run is through", where=dataset, fix="run `veil retention enforce`")
+    return found[0].run_id
+
+
+def _ledger() -> Ledger:
+    from airflow_veil.privacy.release.workspace import own_ledger
+    from airflow_veil.privacy.settings import Settings
+
+    return own_ledger(Settings.from_env())
+
+
+def _run_line(run: RetentionRun) -> Sequence[str]:
+    deleted = "not through" if run.done is None else f"{run.done['delete']:,}"
+    return (run.run_id, f"{run.at:%Y-%m-%d %H:%M}", run.policy, run.dataset, deleted)
 
 
 def _with_retention(opened: Workspace, dataset: str | None) -> Sequence[str]:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.release.reference import Reference
     from airflow_veil.privacy.release.workspace import Workspace
 
-_ORPHANS_AFTER = 86_400.0
-"""Seconds after which what a killed run has staged is removed: a day."""
-
 
 def run(
     policy: Policy,
@@ -55,7 +52,17 @@ def run(
         return
     counts = f"{done.rows_in:,} rows in, {done.rows_out:,} out"
     console.say(f"Published release {done.release_id} of {done.dataset}: {counts}.", style="green")
+    _tell_left_out(opened, done)
     console.say(f"It is the current one in {opened.destination.name}.")
+
+
+def _tell_left_out(opened: Workspace, done: Reference) -> None:
+    """Say how many rows of erased people upstream sent again."""
+    manifest = opened.ledger.release(done.release_id).manifest or {}
+    if manifest.get("suppressed_rows"):
+        console.say(
+            f"Left out: {manifest['suppressed_rows']:,} rows of erased people that upstream sent again."
+        )
 
 
 def _release(opened: Workspace, dataset: str, interval: Interval) -> Reference:
@@ -66,8 +73,8 @@ def _release(opened: Workspace, dataset: str, interval: Interval) -> Reference:
     begun = service.begin(opened, dataset, interval, actor=actor())
     try:
         with console.progress(f"Treating {dataset}") as progress:
-            staged = service.sanitize(opened, begun, progress=progress)
-        checked = service.validate(opened, staged.reference)
+            staged = service.sanitize(opened, begun, actor=actor(), progress=progress)
+        checked = service.validate(opened, staged.reference, actor=actor())
         return service.publish(opened, checked.reference, actor=actor()).reference
     except BaseException as error:
         # An interrupt, too: a run by hand has an interval of its own, so nobody would take this one up again.
@@ -82,5 +89,5 @@ def _give_up(opened: Workspace, begun: Reference, interval: Interval, error: Bas
     from airflow_veil.privacy.release import service
 
     with suppress(VeilError):
-        service.scrub(opened, begun.dataset, interval, orphans_after=_ORPHANS_AFTER)
+        service.scrub(opened, begun.dataset, interval, actor=actor())
         opened.ledger.discard(begun.release_id, reason=type(error).__name__, actor=actor())

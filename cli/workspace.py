@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.plan.plan import Plan
     from airflow_veil.privacy.policy.load import LoadedPolicy
     from airflow_veil.privacy.release.workspace import Workspace
+    from airflow_veil.privacy.storage.base import Source
 
 
 def workspace(policy: Path, *, source: str | None = None, destination: str | None = None) -> Workspace:
@@ -58,6 +59,20 @@ def bound(opened: Workspace, dataset: str, *, key_version: int | None = None) ->
     from airflow_veil.privacy.plan.bind import bind
 
     return bind(opened.loaded, dataset, opened.source(dataset).schema(), key_version=key_version)
+
+
+def without_erased(opened: Workspace, dataset: str, source: Source) -> Source:
+    """A source without people who were erased; a ledger that is not there yet names nobody, and is not made.
+
+    Raises:
+        ErasureError, LedgerError: The suppression list cannot be used.
+    """
+    from airflow_veil.privacy.erasure.suppressing import suppressing
+
+    kind, _, file = opened.settings.ledger.partition(":///")
+    if opened.loaded.policy.erasure is None or (kind == "sqlite" and not Path(file).exists()):
+        return source
+    return suppressing(opened, dataset, source)
 
 
 def datasets_of(loaded: LoadedPolicy, wanted: str | None) -> Iterable[str]:

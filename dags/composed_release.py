@@ -15,6 +15,7 @@ from airflow_veil.operators.generalize import GeneralizeOperator
 from airflow_veil.operators.mask import MaskOperator
 from airflow_veil.operators.minimize import MinimizeOperator
 from airflow_veil.operators.publish import PublishReleaseOperator
+from airflow_veil.operators.risk import AssessRiskOperator
 from airflow_veil.operators.scrub import ScrubStagingOperator
 from airflow_veil.operators.tokenize import TokenizeOperator
 from airflow_veil.operators.validate import ValidateOperator
@@ -47,9 +48,10 @@ if policy.exists():
         mask = MaskOperator(task_id="mask", after=tokenize.output, **customers)
         generalize = GeneralizeOperator(task_id="generalize", after=mask.output, **customers)
         validate = ValidateOperator(task_id="validate", after=generalize.output, **customers)
+        assess_risk = AssessRiskOperator(task_id="assess_risk", after=validate.output, **customers)
         publish = PublishReleaseOperator(
             task_id="publish",
-            after=validate.output,
+            after=assess_risk.output,
             outlets=[release_asset(policy, "customers")],
             **customers,
         )

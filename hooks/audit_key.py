@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from airflow_veil.hooks.settings import settings
 from airflow_veil.privacy.errors import KeyRingError, VeilError
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.audit.note import SigningKey
+    from airflow_veil.privacy.audit.note import SigningKey, VerifierKey
 
 
 class AuditKeyHook(BaseHook):
@@ -63,6 +64,18 @@ class AuditKeyHook(BaseHook):
             expected="the key in its password, or the path of its file in its field `file`",
             fix="run `veil audit keygen` and put the key or its path there",
         )
+
+    def trusted(self, others: Iterable[str] = ()) -> tuple[VerifierKey, ...]:
+        """The key's public half, and other verifier keys of the same log.
+
+        Raises:
+            MissingConnectionError: The connection is missing or of another type.
+            KeyRingError: There is no key, or its file is not readable by its owner alone.
+            AuditError: One of them is no key.
+        """
+        from airflow_veil.privacy.audit.note import VerifierKey
+
+        return (self.get_conn().verifier, *(VerifierKey.parse(text) for text in others))
 
     def test_connection(self) -> tuple[bool, str]:
         """Open the key and tell its public half; what the connection form's test button runs."""

@@ -13,6 +13,7 @@ OPTIONS = {
     "data_root": "VEIL_DATA_ROOT",
     "staging": "VEIL_STAGING",
     "lineage": "VEIL_LINEAGE",
+    "certificates": "VEIL_CERTIFICATES",
 }
 """Option of the section to the environment variable that it goes before. The ledger's address and the key ring may
 hold secrets: they come from connections."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_veil.operators.base import without_values
+from airflow_veil.operators.base import actor, without_values
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class AnchorEvidenceOperator(BaseOperator):
     """Sign how the evidence stands and keep that outside the database, if it goes on from what was anchored before.
 
-    A log that does not go on from there was changed: the task fails for good, and somebody has to look. Hands on the
-    number of entries and the root, nothing else.
+    A log that does not go on from there was changed: the task fails for good, and somebody has to look. That it is
+    anchored is itself the last entry of what is. Hands on the number of entries and the root, nothing else.
 
     Args:
         to: Where: a file that grows, a folder (ends with a slash if new; a bucket is mounted or synchronised) or a git
@@ -47,9 +47,9 @@ class AnchorEvidenceOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Anchor; whatever goes wrong is told in names and counts only."""
-        return without_values(self._anchor, where=f"anchor, task {self.task_id}")
+        return without_values(lambda: self._anchor(context), where=f"anchor, task {self.task_id}")
 
-    def _anchor(self) -> dict[str, Any]:
+    def _anchor(self, context: Context) -> dict[str, Any]:
         from airflow_veil.hooks.audit_key import AuditKeyHook
         from airflow_veil.hooks.ledger import LedgerHook
         from airflow_veil.privacy.audit.anchor import anchor
@@ -59,6 +59,6 @@ class AnchorEvidenceOperator(BaseOperator):
         key = AuditKeyHook(self.audit_key_conn_id).get_conn()
         trusted = tuple(VerifierKey.parse(text) for text in self.trust)
         with LedgerHook(self.ledger_conn_id).get_conn() as ledger:
-            done = anchor(ledger, key, place(self.to), trusted=trusted)
+            done = anchor(ledger, key, place(self.to), actor=actor(context), trusted=trusted)
         self.log.info("Anchored %d entries, %d before", done.checkpoint.size, done.before)
         return {"size": done.checkpoint.size, "root": done.checkpoint.root.hex(), "added": done.added}

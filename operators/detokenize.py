@@ -57,4 +57,6 @@ class DetokenizeOperator(VeilOperator):
         )
         self.lineage = done.lineage
         self.log.info("Turned %d values of %d columns back", done.values, len(self.columns))
-        return {"rows": done.rows, "values": done.values}
+        if done.withheld:
+            self.log.info("%d values of erased people were withheld", done.withheld)
+        return {"rows": done.rows, "values": done.values, "withheld": done.withheld}

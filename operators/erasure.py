@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator
@@ -60,15 +61,23 @@ class _BatchOperator(VeilOperator):
     """A task that works on a batch.
 
     Args:
-        batch: The batch: `plan.output["batch"]`.
+        after: What `PlanErasureOperator` handed on: `plan.output`.
     """
 
     names: ClassVar[str] = "policies"
-    template_fields: Sequence[str] = (*VeilOperator.template_fields, "batch")
+    template_fields: Sequence[str] = (*VeilOperator.template_fields, "after")
 
-    def __init__(self, *, batch: Any, dataset: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, after: Any, dataset: str = "", **kwargs: Any) -> None:
         super().__init__(dataset=dataset, **kwargs)
-        self.batch = batch
+        self.after = after
+
+    def batch(self, workspace: Workspace) -> str:
+        """The batch's name; where planning failed, that of the batch that is open."""
+        from airflow_veil.privacy.erasure import service
+
+        if isinstance(self.after, Mapping) and isinstance(self.after.get("batch"), str):
+            return str(self.after["batch"])
+        return service.open_batch(workspace)
 
 
 class PlanErasureOperator(VeilOperator):
@@ -121,7 +130,7 @@ class EraseSubjectsOperator(_BatchOperator):
         """Do the step; hands on counts."""
         from airflow_veil.privacy.erasure import service
 
-        done = service.erase(workspace, self.batch, self.step, actor=actor(context))
+        done = service.erase(workspace, self.batch(workspace), self.step, actor=actor(context))
         self.lineage = service.lineage_of(workspace, self.step, done)
         self.log.info("%s: %s", self.step, done)
         return done
@@ -138,8 +147,8 @@ class VerifyErasureOperator(_BatchOperator):
         """Verify; hands on how many checks passed."""
         from airflow_veil.privacy.erasure import service
 
-        found = service.verify(workspace, self.batch, actor=actor(context))
-        failed = [check["told"] for check in found["checks"] if not check["passed"]]
+        found = service.verify(workspace, self.batch(workspace), actor=actor(context))
+        failed = [check["sentence"] for check in found["checks"] if not check["passed"]]
         for told in failed:
             self.log.error("%s", told)
         return {"passed": found["passed"], "checks": len(found["checks"]), "failed": len(failed)}
@@ -164,8 +173,10 @@ class CertifyErasureOperator(_BatchOperator):
         """Conclude and certify; hands on how many requests ended in which state."""
         from airflow_veil.privacy.erasure import certificate, service
 
-        concluded = service.conclude(workspace, self.batch, actor=actor(context))
-        certificate.issue(workspace, concluded, folder=self.certificates, actor=actor(context))
+        batch_id = self.batch(workspace)
+        concluded = service.conclude(workspace, batch_id, actor=actor(context))
+        folder = Path(self.certificates) if self.certificates else workspace.settings.certificates
+        certificate.file_batch(workspace, batch_id, folder, actor=actor(context))
         if not concluded.complete:
             raise AirflowFailException("; ".join(concluded.problems))
         self.log.info("%s", concluded.as_dict())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_veil.operators.base import VeilOperator, actor
@@ -21,32 +22,38 @@ class EnforceRetentionOperator(VeilOperator):
     The cut-off comes from the policy and the wall clock when the task works, never from the run's logical date: a
     backfill of last year deletes what is over today. Killed at any moment, retried, cleared or run twice at once, it
     ends in the same state. Where more would go than the policy lets one run delete, or the clock cannot be believed, it
-    fails, and changes nothing until it is approved.
+    fails, and changes nothing until it is approved. Afterwards other code looks whether it was done, and a certificate
+    of the run is filed.
 
     Args:
         approve: Why more may go than one run may delete; kept as evidence, at least ten characters. No personal data.
             A template, so that a person can give it in the configuration of a run.
+        certificates: The folder that the run's certificate is filed in; `certificates` in the installation's home if
+            None.
     """
 
-    template_fields: Sequence[str] = (*VeilOperator.template_fields, "approve")
+    template_fields: Sequence[str] = (*VeilOperator.template_fields, "approve", "certificates")
 
-    def __init__(self, *, approve: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, approve: str = "", certificates: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.approve = approve
+        self.certificates = certificates
 
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
-        """Plan and enforce; hands on counts, and tells its assets."""
-        from airflow_veil.privacy.retention import service
+        """Plan, enforce, verify and certify; hands on counts and the certificate's name, and tells its assets."""
+        from airflow_veil.privacy.retention import certificate, service
 
-        done = service.enforce(
-            workspace, self.dataset, actor=actor(context), approval=self._approval(context)
-        )
+        who = actor(context)
+        done = service.enforce(workspace, self.dataset, actor=who, approval=self._approval(context))
+        folder = Path(self.certificates) if self.certificates else workspace.settings.certificates
+        issued, file = certificate.file_run(workspace.ledger, done.run_id, folder, actor=who)
+        told = done.as_dict() | {"certificate": {"file": file.name, "digest": issued.digest}}
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = done.as_dict()
+            context["outlet_events"][asset].extra = told
         self.lineage = done.lineage
         left = done.counts.rows - done.counts.delete
         self.log.info("Deleted %d rows of %s, %d stay", done.counts.delete, self.dataset, left)
-        return done.as_dict()
+        return told
 
     def planned_lineage(self, workspace: Workspace) -> LineageRecord | None:
         """The deletion as planned: which data set, before it is known what goes."""

@@ -24,8 +24,9 @@ class SanitizeOperator(VeilOperator):
         """Run the whole plan; hands on the release's id and row counts."""
         from airflow_veil.privacy.release import service
 
-        reference = service.begin(workspace, self.dataset, interval_of(context), actor=actor(context))
-        return self.finish(service.sanitize(workspace, reference))
+        who = actor(context)
+        reference = service.begin(workspace, self.dataset, interval_of(context), actor=who)
+        return self.finish(service.sanitize(workspace, reference, actor=who))
 
     def planned_lineage(self, workspace: Workspace) -> LineageRecord | None:
         """The pass as planned."""

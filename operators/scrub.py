@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_veil.operators.base import VeilOperator
+from airflow_veil.operators.base import VeilOperator, actor
 from airflow_veil.operators.interval import interval_of
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ class ScrubStagingOperator(VeilOperator):
     teardowns with it; the sweep of the next run finds what they left.
 
     Args:
-        orphans_after: Staging of other runs is an orphan when it is older than this and nobody holds it.
+        orphans_after: Staging of other runs is an orphan when it is older than this and nobody holds it; as the policy
+            says (`staging_expires_after`) if None.
     """
 
-    def __init__(self, *, orphans_after: timedelta = timedelta(days=1), **kwargs: Any) -> None:
+    def __init__(self, *, orphans_after: timedelta | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.orphans_after = orphans_after
 
@@ -37,7 +38,8 @@ class ScrubStagingOperator(VeilOperator):
             workspace,
             self.dataset,
             interval_of(context),
-            orphans_after=self.orphans_after.total_seconds(),
+            actor=actor(context),
+            orphans_after=None if self.orphans_after is None else self.orphans_after.total_seconds(),
         )
         self.log.info("Removed %d staged outputs of this run and %d orphans", scrubbed.own, scrubbed.orphans)
         return {"own": scrubbed.own, "orphans": scrubbed.orphans}

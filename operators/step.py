@@ -35,11 +35,12 @@ class StepOperator(VeilOperator):
         from airflow_veil.privacy.release import service
         from airflow_veil.privacy.release.reference import Reference
 
+        who = actor(context)
         if self.step is Step.MINIMIZE:
-            reference = service.begin(workspace, self.dataset, interval_of(context), actor=actor(context))
+            reference = service.begin(workspace, self.dataset, interval_of(context), actor=who)
         else:
             reference = Reference.from_xcom(self.after, dataset=self.dataset)
-        return self.finish(service.run_step(workspace, reference, self.step))
+        return self.finish(service.run_step(workspace, reference, self.step, actor=who))
 
     def planned_lineage(self, workspace: Workspace) -> LineageRecord | None:
         """The step as planned."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_veil.operators.after import AfterOperator
+from airflow_veil.operators.base import actor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,7 +25,7 @@ class ValidateOperator(AfterOperator):
         """Validate; hands on the release with the number of expectations that held."""
         from airflow_veil.privacy.release import service
 
-        return self.finish(service.validate(workspace, self.reference))
+        return self.finish(service.validate(workspace, self.reference, actor=actor(context)))
 
     def planned_lineage(self, workspace: Workspace) -> LineageRecord | None:
         """The reading as planned."""

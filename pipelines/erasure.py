@@ -28,7 +28,6 @@ from airflow_veil.privacy.release.workspace import checked
 
 REQUEST = "{{ (dag_run.conf or {}).get('request', '') }}"
 """One request, by its opaque name, from the configuration of a run; identifiers have no place there."""
-BATCH = "{{ ti.xcom_pull(task_ids='plan')['batch'] }}"
 PLAN = """
 {% set plan = ti.xcom_pull(task_ids='plan') %}
 Batch {{ plan['batch'] }}: {{ plan['requests'] }} requests.
@@ -94,12 +93,12 @@ def erasure_dag(
         **dag_arguments,
     }
     common: dict[str, Any] = {"policy": str(policy), "ledger_conn_id": ledger_conn_id}
-    batch = {**common, "destination": destination, "batch": BATCH}
     with DAG(**arguments) as dag:  # noqa: AIR002 - the schedule is among the arguments
         wait = ErasureRequestsSensor(
             task_id="wait", request=REQUEST, soft_fail=True, timeout=24 * 3_600, **common
         )
         plan = PlanErasureOperator(task_id="plan", request=REQUEST, destination=destination, **common)
+        batch = {**common, "destination": destination, "after": plan.output}
         steps: list[Any] = [
             EraseSubjectsOperator.partial(
                 task_id=_task(number, stage), map_index_template="{{ task.step }}", **batch

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, TriggerRule, chain
 
 from airflow_veil.operators.retention import EnforceRetentionOperator, ExpireReleasesOperator
+from airflow_veil.operators.sweep import SweepStagingOperator
 from airflow_veil.pipelines.sanitized_release import EPOCH
 from airflow_veil.privacy.errors import RetentionError
 from airflow_veil.privacy.policy.load import LoadedPolicy
@@ -24,9 +25,10 @@ def retention_dag(
     dag_id: str | None = None,
     destination: str | None = None,
     ledger_conn_id: str | None = None,
+    certificates: str | None = None,
     **dag_arguments: Any,
 ) -> DAG:
-    """Make the DAG that deletes what is over: rows of each data set, in parallel, and then releases.
+    """Make the DAG that deletes what is over: rows of each data set, in parallel, then releases; and staged leavings.
 
     A night that was missed is not caught up with: what is over is over today. Where more would go than one run may
     delete, the data set's task fails; whoever has looked at `veil retention plan` triggers the DAG with the reason in
@@ -37,6 +39,7 @@ def retention_dag(
         dag_id: The DAG's id; `veil_<policy name>_retention` if None.
         destination: URI that releases went to instead of the policy's.
         ledger_conn_id: Connection of the ledger; the installation's own if None.
+        certificates: The folder that certificates are filed in; the installation's own if None.
         dag_arguments: Whatever else `airflow.sdk.DAG` takes; goes before what the policy says.
 
     Returns:
@@ -72,7 +75,11 @@ def retention_dag(
     with DAG(**arguments) as dag:  # noqa: AIR002 - the schedule is among the arguments
         rows = [
             EnforceRetentionOperator(
-                task_id=dataset, dataset=dataset, approve=APPROVE.replace("%s", dataset), **common
+                task_id=dataset,
+                dataset=dataset,
+                approve=APPROVE.replace("%s", dataset),
+                certificates=certificates,
+                **common,
             )
             for dataset in kept_datasets(loaded)
         ]
@@ -82,6 +89,7 @@ def retention_dag(
                 task_id="expire_releases", trigger_rule=TriggerRule.ALL_DONE, **common
             )
             chain(rows, expire)
+            SweepStagingOperator(task_id="sweep_staging", **common)
     return dag
 
 

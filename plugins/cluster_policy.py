@@ -15,7 +15,7 @@ from airflow_veil.hooks.lineage import default_transport_env
 
 default_transport_env()
 
-_BASES = ("airflow_veil.operators.base", "airflow_veil.operators.budget_sensor")
+_BASES = tuple(f"airflow_veil.operators.{name}" for name in ("base", "budget_sensor", "erasure"))
 _WORDS = {"datasets": "data set", "queries": "query"}
 """What a task can be about, but for the whole policy."""
 

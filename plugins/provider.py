@@ -47,6 +47,7 @@ _OPERATORS = [
         "generalize",
         "sanitize",
         "validate",
+        "risk",
         "publish",
         "rollback",
         "detokenize",
@@ -55,7 +56,10 @@ _OPERATORS = [
         "budget_sensor",
         "retention",
         "erasure",
+        "sweep",
         "anchor",
+        "verify",
+        "certificates",
     )
 ]
 
@@ -135,6 +139,13 @@ _CONFIG = {
         ),
         "lineage": _option(
             "File for lineage events where [openlineage] names no transport.", "/var/lib/veil/lineage.jsonl"
+        ),
+        "certificates": _option(
+            "Folder that certificates are filed in; in `home` by default.", "/var/lib/veil/certificates"
+        ),
+        "anchors": _option(
+            "Where the example DAG of evidence anchors it: a file, a folder or a git repository outside the database.",
+            "/mnt/worm/checkpoints/",
         ),
         "policies": _option(
             "Folder of the policies that the example DAG files make DAGs of.", "/opt/airflow/policies"

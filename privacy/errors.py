@@ -15,7 +15,8 @@ VeilError
 │   │   └── BudgetExhaustedError  what is left of a budget does not pay for the answer
 │   └── AnswerBusyError        somebody else is making the answer just now
 ├── RetentionError     rows cannot be deleted as the policy says, or a hold cannot be placed or lifted
-│   └── ApprovalNeededError  more would be deleted, or with another clock, than goes without somebody's approval
+│   ├── ApprovalNeededError  more would be deleted, or with another clock, than goes without somebody's approval
+│   └── UnverifiedError  a second look does not find what a run says that it did
 ├── ErasureError       a person cannot be erased as the policy says; what is left is named
 ├── AuditError         evidence is not what was signed, or cannot be checked
 └── InternalError      our own bug
@@ -137,6 +138,12 @@ class RetentionError(VeilError):
 
 class ApprovalNeededError(RetentionError):
     """Nothing was deleted: somebody has to look at the plan and approve it, with a reason."""
+
+
+class UnverifiedError(RetentionError):
+    """Rows were deleted, and a second look at the source does not find what it should; the next run looks anew."""
+
+    retryable = True
 
 
 class ErasureError(VeilError):

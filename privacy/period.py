@@ -78,6 +78,20 @@ def around(moment: datetime, first: datetime, period: str) -> tuple[datetime, da
     return after(first, period, times=number), end
 
 
+def in_words(period: str) -> str:
+    """A period as people say it: `3 years`, `1 month and 7 days`.
+
+    Raises:
+        ValueError: The text is no period.
+    """
+    match = _PERIOD.match(period)
+    if match is None or period == "P":
+        raise ValueError(f"{period} is not a period such as P30D or P1M")
+    units = zip(("year", "month", "week", "day"), (int(part or 0) for part in match.groups()), strict=True)
+    told = [f"{number} {unit if number == 1 else f'{unit}s'}" for unit, number in units if number]
+    return " and ".join(filter(None, (", ".join(told[:-1]), *told[-1:]))) or "0 days"
+
+
 def _length(period: str) -> tuple[int, int]:
     """Months and days of a period."""
     match = _PERIOD.match(period)

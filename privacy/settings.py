@@ -18,6 +18,7 @@ class Settings:
         key_file: The key ring where a policy names none (`VEIL_KEYS`, default `keys.json` in `home`).
         data_root: Where relative URIs of policies start (`VEIL_DATA_ROOT`); None means the policy's folder.
         staging: Where stepwise releases stage rows between tasks (`VEIL_STAGING`, default in `home`).
+        certificates: Where certificates are filed (`VEIL_CERTIFICATES`, default in `home`).
         audit_key: The key that checkpoints are signed with (`VEIL_AUDIT_KEY`, default `audit.key` in `home`).
         lineage: The file that lineage events go to where Airflow names no transport (`VEIL_LINEAGE`).
     """
@@ -29,6 +30,7 @@ class Settings:
     staging: Path
     lineage: Path
     audit_key: Path
+    certificates: Path
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -43,6 +45,7 @@ class Settings:
             data_root=Path(root).expanduser().absolute() if root else None,
             staging=Path(env.get("VEIL_STAGING") or home / "staging").expanduser().absolute(),
             lineage=Path(env.get("VEIL_LINEAGE") or home / "lineage.jsonl").expanduser().absolute(),
+            certificates=Path(env.get("VEIL_CERTIFICATES") or home / "certificates").expanduser().absolute(),
             audit_key=Path(env.get("VEIL_AUDIT_KEY") or home / "audit.key").expanduser().absolute(),
         )
 

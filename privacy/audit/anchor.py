@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.ledger.ledger import Ledger
 
 
+ANCHORING = "evidence.anchoring"
+"""The kind of the entries that come last before a checkpoint."""
+
+
 @dataclass(frozen=True, slots=True)
 class Anchored:
     """How a log is anchored.
@@ -32,15 +36,20 @@ class Anchored:
     added: bool
 
 
-def anchor(ledger: Ledger, key: SigningKey, place: Place, *, trusted: Iterable[VerifierKey] = ()) -> Anchored:
+def anchor(
+    ledger: Ledger, key: SigningKey, place: Place, *, actor: str = "", trusted: Iterable[VerifierKey] = ()
+) -> Anchored:
     """Sign a checkpoint of the log and keep it in a place outside the database.
 
-    The entries since the last checkpoint are checked first, one by one; those before it by the tree's root.
+    The entries since the last checkpoint are checked first, one by one; those before it by the tree's root. That it is
+    going to be anchored is the last entry that the checkpoint covers, so that the log is anchored whole; where nothing
+    is new since the last checkpoint, nothing is written.
 
     Args:
         ledger: The ledger.
         key: What to sign with; its name is the log's.
         place: Where to keep it.
+        actor: Who anchors it; without, no entry says so.
         trusted: Keys of the same log that signed there earlier.
 
     Raises:
@@ -53,6 +62,8 @@ def anchor(ledger: Ledger, key: SigningKey, place: Place, *, trusted: Iterable[V
         last = latest(checkpoints(place, keys))
         walk = _from(ledger, last)
         before = walk.frontier.size
+        if actor:
+            _tell(ledger, key.name, before, actor)
         for record, nodes in of_ledger(ledger, before or None):
             walk.step(record, nodes)
         walk.erased()
@@ -96,6 +107,15 @@ def covering(found: Iterable[SignedCheckpoint], seq: int) -> SignedCheckpoint:
             fix="anchor the log with `veil audit anchor`, or correct the number",
         )
     return last
+
+
+def _tell(ledger: Ledger, origin: str, before: int, actor: str) -> None:
+    """Say in the log that it is going to be anchored, once for each checkpoint."""
+    size = ledger.tree.size()
+    last = ledger.evidence(size - 1, limit=1) if size > before else ()
+    # The last one says so already where a kill came between it and the checkpoint.
+    if last and last[0].kind != ANCHORING:
+        ledger.append_evidence(ANCHORING, origin, {"anchored_before": before}, actor=actor)
 
 
 def _from(ledger: Ledger, last: SignedCheckpoint | None) -> Walk:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from airflow_veil.privacy.dp.measurement import Measurement
 from airflow_veil.privacy.dp.noise import Cells, Drawn
 from airflow_veil.privacy.dp.query import Query, statistics_of
+from airflow_veil.privacy.dp.ranks import Aim, End
 from airflow_veil.privacy.dp.statistic import Bins, Ranks, Rows, Statistic, Total, Units
 from airflow_veil.privacy.errors import InternalError
 from airflow_veil.privacy.policy import differential_privacy as words
@@ -34,8 +35,8 @@ FIXED = {
     "noise_scale": pa.float64(),
 }
 """The columns of an answer after its keys: the measure; the bin or the quantile, null where there is none; the noisy
-value; the interval in which the value without noise lies, with the query's confidence, null for quantiles; the kind of
-noise and its scale, in the value's units."""
+value; the interval in which the value without noise lies, with the query's confidence; the kind of noise and its scale,
+in the value's units."""
 IN_BOUNDS = "value_in_bounds"
 """The column that `consistency: in_bounds` adds."""
 
@@ -74,7 +75,7 @@ def answer(
     Returns:
         A row a group, measure and part, in the order of the public keys, or sorted by keys; see `schema_of`.
     """
-    cells = _Cells(query, {(m.statistic, m.quantile): m for m in planned}, drawn)
+    cells = _Cells(query, {(m.statistic, m.aim): m for m in planned}, drawn)
     schema = schema_of(query, [array.type for array in labels])
     order = _order(labels) if query.unknown_keys else np.arange(len(drawn.groups))
     tables = [
@@ -120,7 +121,7 @@ class _Cells:
     """The noisy cells of a query, by statistic, as measures need them."""
 
     query: Query
-    planned: dict[tuple[Statistic, Fraction | None], Measurement]
+    planned: dict[tuple[Statistic, Aim | None], Measurement]
     drawn: Drawn
 
     def columns(self, measure: words.Measure) -> Iterator[_Column]:
@@ -224,13 +225,15 @@ class _Cells:
     def _quantiles(self, ranks: Ranks) -> Iterator[_Column]:
         candidates = np.array(ranks.candidates)
         for quantile in ranks.quantiles:
-            chosen = candidates[self.drawn.noisy[ranks, quantile][:, 0]]
-            none = np.full(len(chosen), np.nan)
-            measurement = self.planned[ranks, quantile]
+            value, low, high = (
+                candidates[self.drawn.noisy[ranks, Aim(quantile, end)][:, 0]] for end in (None, *End)
+            )
+            measurement = self.planned[ranks, Aim(quantile)]
             yield _Column(
-                value=chosen,
-                low=none,
-                high=none,
+                value=value,
+                # The value has noise of its own, and may lie beyond an end; widened, the interval holds no less.
+                low=np.minimum(low, value),
+                high=np.maximum(high, value),
                 noise=measurement.mechanism,
                 scale=measurement.scale,
                 part=f"{float(quantile):g}",

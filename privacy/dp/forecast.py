@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from airflow_veil.privacy.dp.measurement import Measurement, loss_of, measurements
 from airflow_veil.privacy.dp.query import Query, statistics_of
+from airflow_veil.privacy.dp.ranks import Aim, End
 from airflow_veil.privacy.dp.statistic import Bins, Ranks, Rows, Statistic, Total, Units
 from airflow_veil.privacy.errors import BudgetError
 
@@ -18,6 +19,7 @@ SIZES = (100, 1_000, 10_000)
 _DIGITS = Decimal("1e-6")
 """How finely a loss is tuned."""
 _MOST = Decimal(1_000)
+_Planned = dict[tuple[Statistic, Aim | None], Measurement]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +32,14 @@ class Expected:
         error: Group size in rows to how far the value is from that of the bounded rows at most, with the query's
             confidence: in the measure's units, for a quantile in rows of its rank. What bounding and clamping leave
             out is not in it: that depends on the table.
+        reach: How many rows of rank the ends of a quantile's interval are off it at most, with the query's confidence,
+            and up to the next candidate; None where the interval is the value give or take its error.
     """
 
     measure: str
     part: str | None
     error: dict[int, float]
+    reach: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,13 @@ def forecast(query: Query, sizes: Sequence[int] = SIZES) -> Forecast:
         sizes: Rows a group to tell the errors for; those of counts and sums do not depend on them.
     """
     planned = measurements(query)
-    by_statistic = {(m.statistic, m.quantile): m for m in planned}
+    by_statistic = {(m.statistic, m.aim): m for m in planned}
     expected = [
         Expected(
             measure=name,
             part=part,
             error={size: _error(query, made_of, by_statistic, part, size) for size in sizes},
+            reach=_reach(made_of, by_statistic, part),
         )
         for name, measure in query.measures.items()
         for made_of in [statistics_of(measure)]
@@ -115,7 +121,10 @@ def tune(query: Query, measure: str, *, within: float, size: int) -> Decimal:
 
 
 def _within(query: Query, measure: str, spend: Decimal, within: float, size: int) -> bool:
-    told = forecast(replace(query, spend=spend), (size,))
+    try:
+        told = forecast(replace(query, spend=spend), (size,))
+    except BudgetError:  # so little that nothing can be planned with it
+        return False
     return all(e.error[size] <= within for e in told.expected if e.measure == measure)
 
 
@@ -128,7 +137,7 @@ def _parts(made_of: list[Statistic]) -> list[str | None]:
 def _error(
     query: Query,
     made_of: list[Statistic],
-    planned: dict[tuple[Statistic, Fraction | None], Measurement],
+    planned: _Planned,
     part: str | None,
     size: int,
 ) -> float:
@@ -143,8 +152,8 @@ def _error(
         case [Units() | Rows() | Bins() | Total() as statistic]:
             return off(statistic)
         case [Ranks() as ranks]:
-            quantile = next(q for q in ranks.quantiles if f"{float(q):g}" == part)
-            return _rank_error(planned[ranks, quantile], len(ranks.candidates), query.confidence)
+            measurement = planned[ranks, Aim(_quantile(ranks, part))]
+            return _rank_error(measurement, len(ranks.candidates), query.confidence)
         case [Rows() as rows, Total() as centred, *squared]:
             half = float((centred.high - centred.low) / 2)
             left = max(size - off(rows), 1.0)
@@ -159,5 +168,21 @@ def _error(
 
 def _rank_error(measurement: Measurement, candidates: int, confidence: float) -> float:
     """How many rows the chosen candidate's rank is off the best one's (Dwork and Roth 2014, Theorem 3.11)."""
-    quantile = measurement.quantile or Fraction(1)
-    return measurement.scale * math.log(candidates / (1 - confidence)) / quantile.denominator
+    return measurement.scale * math.log(candidates / (1 - confidence)) / _in_one_row(measurement)
+
+
+def _reach(made_of: list[Statistic], planned: _Planned, part: str | None) -> float | None:
+    """How many rows the rank of an interval's end is off: it aims so far out, and is as far from that; see `ranks`."""
+    if not isinstance(made_of[0], Ranks):
+        return None
+    measurement = planned[made_of[0], Aim(_quantile(made_of[0], part), End.LOW)]
+    return 2 * measurement.out / _in_one_row(measurement)
+
+
+def _quantile(ranks: Ranks, part: str | None) -> Fraction:
+    return next(quantile for quantile in ranks.quantiles if f"{float(quantile):g}" == part)
+
+
+def _in_one_row(measurement: Measurement) -> int:
+    """By how much one row of rank changes a score."""
+    return measurement.aim.quantile.denominator if measurement.aim else 1

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
-from fractions import Fraction
 
 from airflow_veil.privacy.dp.loss import LOSS_UNITS, Loss
 from airflow_veil.privacy.dp.mechanism import (
@@ -21,10 +20,13 @@ from airflow_veil.privacy.dp.mechanism import (
     vector_loss,
 )
 from airflow_veil.privacy.dp.query import Query
+from airflow_veil.privacy.dp.ranks import Aim, aims, margin, weight
 from airflow_veil.privacy.dp.statistic import Ranks, Statistic, Units
 from airflow_veil.privacy.errors import BudgetError, InternalError
 
 _HIGHEST_THRESHOLD = 1 << 40
+_MOST_OUT = 1 << 61
+"""Scores of so much and of all rows still fit 64 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ class Measurement:
         loss: What it costs.
         times: How many such draws one unit can be in: groups, for noisy maxima; the loss is that of all of them.
         threshold: The least noisy number of units for which a key is told.
-        quantile: Which quantile.
+        aim: What a noisy maximum looks for.
+        out: How far out it aims, for an end of an interval; in the same steps as the scale.
     """
 
     statistic: Statistic
@@ -50,16 +53,16 @@ class Measurement:
     loss: Loss
     times: int = 1
     threshold: int | None = None
-    quantile: Fraction | None = None
+    aim: Aim | None = None
+    out: int = 0
 
     @property
     def name(self) -> str:
         """What is measured, in the record."""
-        return (
-            self.statistic.name
-            if self.quantile is None
-            else f"{self.statistic.name} at {float(self.quantile)}"
-        )
+        if self.aim is None:
+            return self.statistic.name
+        end = f", {self.aim.end} end" if self.aim.end else ""
+        return f"{self.statistic.name} at {float(self.aim.quantile)}{end}"
 
     def accuracy(self, confidence: float) -> int | None:
         """How far from the truth a cell is at most, in whole steps, with a probability.
@@ -87,9 +90,10 @@ class Measurement:
 def measurements(query: Query) -> tuple[Measurement, ...]:
     """The measurements that answer a query, their losses adding up to no more than the query spends.
 
-    The loss is divided evenly among the statistics, and that of ranks among their quantiles.
+    The loss is divided evenly among the statistics, and that of ranks among their quantiles and the ends of these.
 
     Raises:
+        BudgetError: The loss is too small for what is asked.
         InternalError: OpenDP's map does not agree with a planned loss.
     """
     share = _whole(query.spend / len(query.statistics))
@@ -129,13 +133,14 @@ def _additive(query: Query, statistic: Statistic, share: Decimal) -> Measurement
 
 
 def _maxima(query: Query, statistic: Ranks, share: Decimal) -> list[Measurement]:
-    """A noisy maximum for each quantile of each group: a unit is in those of the groups that it reaches."""
-    each = _whole(share / len(statistic.quantiles)) / query.reach
-    return [_maximum(query, statistic, quantile, each) for quantile in statistic.quantiles]
+    """Three noisy maxima for each quantile of each group: a unit is in those of the groups that it reaches."""
+    sought = aims(statistic.quantiles)
+    each = _whole(share / len(sought)) / query.reach
+    return [_maximum(query, statistic, aim, each) for aim in sought]
 
 
-def _maximum(query: Query, statistic: Ranks, quantile: Fraction, each: Decimal) -> Measurement:
-    sensitivity = float(statistic.per_group(query.rows_per_group) * _weight(quantile))
+def _maximum(query: Query, statistic: Ranks, aim: Aim, each: Decimal) -> Measurement:
+    sensitivity = float(statistic.per_group(query.rows_per_group) * weight(aim.quantile))
     epsilon = float(each) if query.noise == "laplace" else math.sqrt(8 * float(each))
     scale = _agreed(lambda s: selection_loss(query.noise, s, sensitivity), 2 * sensitivity / epsilon, each)
     return Measurement(
@@ -145,8 +150,23 @@ def _maximum(query: Query, statistic: Ranks, quantile: Fraction, each: Decimal) 
         scale=scale,
         loss=_loss(query, Decimal(selection_loss(query.noise, scale, sensitivity)) * query.reach),
         times=query.reach,
-        quantile=quantile,
+        aim=aim,
+        out=_out(query, scale, len(statistic.candidates)) if aim.end else 0,
     )
+
+
+def _out(query: Query, scale: float, candidates: int) -> int:
+    """How far out an end of an interval aims.
+
+    Raises:
+        BudgetError: Further than numbers can tell.
+    """
+    out = margin(scale, candidates, query.confidence)
+    if out > _MOST_OUT:
+        raise BudgetError(
+            "so small a loss finds no interval of a quantile", where=query.name, fix="spend more"
+        )
+    return out
 
 
 def _threshold(query: Query, statistic: Units, share: Decimal) -> Measurement:
@@ -216,11 +236,6 @@ def _agreed(loss_at: Callable[[float], float], scale: float, most: Decimal) -> f
 
 def _loss(query: Query, amount: float | Decimal) -> Loss:
     return Loss.pure(amount) if query.noise == "laplace" else Loss.zcdp(amount)
-
-
-def _weight(quantile: Fraction) -> int:
-    """The most that one row changes a score by."""
-    return max(quantile.numerator, quantile.denominator - quantile.numerator)
 
 
 def _whole(amount: Decimal) -> Decimal:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_veil.privacy.dp.contributions import in_threads
 from airflow_veil.privacy.dp.loss import Loss
 from airflow_veil.privacy.dp.measurement import Measurement
 from airflow_veil.privacy.dp.mechanism import (
@@ -23,13 +21,14 @@ from airflow_veil.privacy.dp.mechanism import (
     vector_loss,
 )
 from airflow_veil.privacy.dp.query import Query
+from airflow_veil.privacy.dp.ranks import Aim, scores
 from airflow_veil.privacy.dp.statistic import Statistic
 from airflow_veil.privacy.errors import InternalError
 
 Cells = NDArray[np.int64]
 
-_PART = 1 << 14
-"""Cells that are drawn at a time."""
+_PART = 1 << 12
+"""Cells that a thread draws at a time: so few that all threads end together."""
 
 
 def draw(query: Query, planned: tuple[Measurement, ...], totals: Mapping[Statistic, Cells]) -> Drawn:
@@ -48,7 +47,7 @@ def draw(query: Query, planned: tuple[Measurement, ...], totals: Mapping[Statist
     """
     groups = len(next(iter(totals.values())))
     told = np.arange(groups)
-    noisy: dict[tuple[Statistic, Fraction | None], Cells] = {}
+    noisy: dict[tuple[Statistic, Aim | None], Cells] = {}
     for measurement in planned:
         # The threshold comes first: what is measured after it is measured of the keys that it told.
         if measurement.threshold is not None:
@@ -58,10 +57,10 @@ def draw(query: Query, planned: tuple[Measurement, ...], totals: Mapping[Statist
         cells = totals[measurement.statistic][told]
         one = (
             _with_noise(query, measurement, cells)
-            if measurement.quantile is None
-            else _best(query, measurement, cells)
+            if measurement.aim is None
+            else _best(query, measurement, measurement.aim, cells)
         )
-        noisy[measurement.statistic, measurement.quantile] = one
+        noisy[measurement.statistic, measurement.aim] = one
     return Drawn(groups=told, noisy=noisy)
 
 
@@ -71,50 +70,38 @@ class Drawn:
 
     Attributes:
         groups: The groups that are told, shape (m,): their numbers among those of the totals, rising.
-        noisy: Statistic, and quantile where there is one, to its cells, shape (m, width); for a quantile the number of
-            the candidate, shape (m, 1).
+        noisy: Statistic, and what is looked for in ranks, to its cells, shape (m, width); of ranks the number of the
+            candidate, shape (m, 1).
     """
 
     groups: NDArray[np.int64]
-    noisy: Mapping[tuple[Statistic, Fraction | None], Cells]
+    noisy: Mapping[tuple[Statistic, Aim | None], Cells]
 
 
 def _with_noise(query: Query, measurement: Measurement, cells: Cells) -> Cells:
     _charged(vector_loss(query.noise, measurement.scale, measurement.sensitivity), measurement)
     noise = vector(query.noise, measurement.scale)
-    # Cells get noise of their own, so it is all the same whether a vector gets it whole or in parts; the sampler runs
-    # outside of Python's lock.
-    parts = [part.tolist() for part in np.array_split(cells.ravel(), cells.size // _PART + 1)]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        noisy = [np.array(part, np.int64) for part in pool.map(noise, parts)]
+    # Cells get noise of their own, so it is all the same whether a vector gets it whole or in parts. The sampler runs
+    # outside of Python's lock, and takes arrays as they are; of a list, OpenDP looks at each number by itself.
+    noisy = in_threads(lambda part: np.array(noise(part), np.int64), _parts(cells.ravel(), _PART))
     return np.concatenate(noisy).reshape(cells.shape)
 
 
-def _best(query: Query, measurement: Measurement, cells: Cells) -> Cells:
+def _parts(cells: Cells, most: int) -> list[Cells]:
+    """Parts of at most so many, one after the other."""
+    return np.array_split(cells, len(cells) // most + 1)
+
+
+def _best(query: Query, measurement: Measurement, aim: Aim, cells: Cells) -> Cells:
     """The number of the best candidate of each group."""
     one = selection_loss(query.noise, measurement.scale, measurement.sensitivity)
     _charged(Decimal(one) * measurement.times, measurement)
     select = selection(query.noise, measurement.scale)
-    scores = _scores(cells, measurement.quantile or Fraction(0))
-    return np.array([select(row) for row in scores.tolist()], np.int64).reshape(-1, 1)
 
+    def chosen(part: Cells) -> Cells:
+        return np.array([select(row) for row in scores(part, aim, measurement.out)], np.int64)
 
-def _scores(cells: Cells, quantile: Fraction) -> Cells:
-    """How far each candidate is from a quantile, in rows times the quantile's denominator: the least is the best.
-
-    Args:
-        cells: Counts below, at and between c candidates, shape (m, 2 c + 1).
-        quantile: The quantile p/q.
-
-    Returns:
-        |(q - p) rows below - p rows above|, shape (m, c).
-    """
-    below = np.cumsum(cells, axis=1)[:, :-1:2]
-    above = np.cumsum(cells[:, ::-1], axis=1)[:, ::-1][:, 2::2]
-    distances: Cells = np.abs(
-        (quantile.denominator - quantile.numerator) * below - quantile.numerator * above
-    )
-    return distances
+    return np.concatenate(in_threads(chosen, _parts(cells, _PART // cells.shape[1] + 1))).reshape(-1, 1)
 
 
 def _above_threshold(query: Query, measurement: Measurement, cells: Cells) -> tuple[NDArray[np.int64], Cells]:

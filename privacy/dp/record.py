@@ -134,6 +134,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "step": str(getattr(measurement.statistic, "step", 1)),
         "times": measurement.times,
         "threshold": measurement.threshold,
+        "aims_out": measurement.out or None,
         "loss": measurement.loss.as_dict(),
         "missing": _missing(measurement),
     }
@@ -192,7 +193,8 @@ def _deployment(
             "access_type": "Non-interactive",
         },
         "accounting": {
-            "post_processing": "means, variances and intervals are computed from noisy sums and counts",
+            "post_processing": "means, variances and intervals are computed from noisy sums and counts; a quantile's"
+            " interval is measured like the quantile itself, and widened where that lies beyond it",
             "composition": words[-1],
         },
         "implementation": {

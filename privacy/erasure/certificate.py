@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from airflow_veil.privacy.audit import certificate as certificates
 from airflow_veil.privacy.audit.certificate import Certificate
 from airflow_veil.privacy.audit.facts import Asked, Backups, Check, Evidence, Kept, Store
-
-from airflow_veil.privacy.audit import certificate as certificates
 from airflow_veil.privacy.erasure.stages import RELEASES, SOURCE
 from airflow_veil.privacy.errors import ErasureError
 from airflow_veil.privacy.ledger.erasures import Batch, Request, RequestState
@@ -169,11 +168,10 @@ def _kept(request: Request, batch: Batch) -> Iterator[Kept]:
 def _verification(request: Request, batch: Batch) -> Iterator[Check]:
     for check in (batch.verified or {}).get("checks", []):
         yield Check(
-            what=check["told"],
+            what=check["sentence"],
             looked_at=check["looked_at"],
             found=check["found"],
             passed=check["passed"],
-            how=check["how"],
         )
     for problem in (request.outcome or {}).get("problems", []):
         yield Check(what=problem, looked_at=0, found=1, passed=False)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from airflow_veil.privacy.erasure.graph import Edge
 from airflow_veil.privacy.erasure.subjects import Known, Owners
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.policy.erasure import Mask as MaskCells
 from airflow_veil.privacy.retention.holds import Keeper
-from airflow_veil.privacy.storage.batches import plain
+from airflow_veil.privacy.rewriting.loss import Mask
+from airflow_veil.privacy.storage.batches import plain, plain_array
 from airflow_veil.privacy.transforms.canonical import canonical, is_canonical_type
+from airflow_veil.privacy.transforms.family import NUMBERS, family_of
 
-Mask = NDArray[np.bool_]
+_EXACT = float(1 << 53)
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Matched:
         cells: Column to the rows in which its cell becomes null; none of a row that goes.
         owners: Whose request each row is of that goes or loses cells, or that is held; -1 for all others.
         held: Which would go or lose cells, and are held.
+        own: Which would go, held or not: the subjects' own rows.
     """
 
     delete: Mask
     cells: Mapping[str, Mask]
     owners: Owners
     held: Mask
+    own: Mask
 
     @property
     def masked(self) -> Mask:
@@ -67,12 +72,24 @@ class Matcher:
     _typed: dict[tuple[int, str], tuple[pa.Array, Owners]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    _sorted: dict[tuple[int, str], _Sorted] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read: those of the edges, and the subject where some are held."""
         held = [self.keeper.column] if self.keeper.looks and self.keeper.column else []
         return tuple(dict.fromkeys([*(edge.column for edge, _ in self.edges), *held]))
+
+    @property
+    def emptied(self) -> tuple[str, ...]:
+        """The columns of which cells become null."""
+        masks = [edge.action.mask for edge, _ in self.edges if isinstance(edge.action, MaskCells)]
+        return tuple(dict.fromkeys(name for names in masks for name in names))
+
+    @property
+    def deletes(self) -> bool:
+        """Whether rows may go."""
+        return any(edge.word == "delete" for edge, _ in self.edges)
 
     @property
     def empty(self) -> bool:
@@ -104,13 +121,15 @@ class Matcher:
             columns: At least `self.columns`, n rows each; dictionaries are fine.
             rows: n.
         """
-        delete = np.zeros(rows, bool)
+        own = np.zeros(rows, bool)
         cells: dict[str, Mask] = {}
         owners: Owners = np.full(rows, -1, np.int32)
-        for index, (edge, known) in enumerate(self.edges):
+        # A row is whose it goes for; only else theirs who are named in it, too.
+        for index in sorted(range(len(self.edges)), key=lambda each: self.edges[each][0].word != "delete"):
+            edge, known = self.edges[index]
             if not len(known):
                 continue
-            found = self._owners(index, columns[edge.column])
+            found = self.owners_of(index, columns[edge.column])
             hit = found >= 0
             if not hit.any():
                 continue
@@ -119,25 +138,55 @@ class Matcher:
                 for name in edge.action.mask:
                     cells[name] = cells[name] | hit if name in cells else hit
             else:
-                delete |= hit
+                own |= hit
         held = self._held(columns, owners, rows)
-        delete &= ~held
-        kept = {name: mask & ~held & ~delete for name, mask in cells.items()}
-        return Matched(delete, kept, owners, held)
+        kept = {name: mask & ~held & ~own for name, mask in cells.items()}
+        return Matched(own & ~held, kept, owners, held, own)
 
-    def _owners(self, index: int, column: pa.Array) -> Owners:
-        """Whose request each value of a column is of; -1 for nobody's."""
+    def owners_of(self, index: int, column: pa.Array) -> Owners:
+        """Whose request each value of an edge's column is of; -1 for nobody's.
+
+        Args:
+            index: Which of `edges`.
+            column: Values of its column, n of any type that has a canonical spelling; dictionaries are fine.
+
+        Returns:
+            n numbers of requests.
+        """
+        nobody = np.full(len(column), -1, np.int32)
         if pa.types.is_dictionary(column.type):
-            among = self._owners(index, column.dictionary)
-            codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            return np.append(among, np.int32(-1))[codes] if len(among) else np.full(len(column), -1, np.int32)
-        values, owners = self.typed(index, plain(column.type))
-        if not len(values):
-            return np.full(len(column), -1, np.int32)
-        places = pc.index_in(column, value_set=values).fill_null(-1).to_numpy(zero_copy_only=False)
-        # Place -1 is the last one: nobody.
-        found: Owners = np.append(owners, np.int32(-1))[places]
+            among = self.owners_of(index, column.dictionary)
+            if not (among >= 0).any():
+                return nobody
+            codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+            # Code -1 is the last one: nobody.
+            named: Owners = np.append(among, np.int32(-1))[codes]
+            return named
+        column = plain_array(column)
+        if pa.types.is_floating(column.type):
+            # Zero is one number, whatever its sign; to a hash table it is two.
+            column = pc.add(column, pa.scalar(0, column.type))
+        values, owners = self.typed(index, column.type)
+        places = pc.index_in(column, value_set=values) if len(values) else None
+        if places is None or places.null_count == len(places):
+            return nobody
+        found: Owners = np.append(owners, np.int32(-1))[places.fill_null(-1).to_numpy(zero_copy_only=False)]
         return found
+
+    def may_hold(self, index: int, kind: pa.DataType, least: int | bytes, greatest: int | bytes) -> bool:
+        """Whether any looked-for value lies between two bounds, both included.
+
+        Args:
+            index: Which of `edges`.
+            kind: The plain type of its column: text, whole numbers of at most 64 bits with a sign, or dates.
+            least: The lower bound; UTF-8 for text, days since 1970 for dates.
+            greatest: The upper bound.
+        """
+        key = (index, str(kind))
+        if key not in self._sorted:
+            self._sorted[key] = _Sorted(self.typed(index, kind)[0])
+        values = self._sorted[key]
+        return bisect_left(values, least) < bisect_right(values, greatest)
 
     def _held(self, columns: Mapping[str, pa.Array], owners: Owners, rows: int) -> Mask:
         hit = owners >= 0
@@ -147,6 +196,21 @@ class Matcher:
         return hit & self.keeper.mask(subjects, rows)
 
 
+class _Sorted(Sequence[Any]):
+    """Values as statistics of Parquet have them, in whose order they are compared: bytes of text, numbers."""
+
+    def __init__(self, values: pa.Array) -> None:
+        kind = values.type
+        stored = pa.binary() if pa.types.is_string(kind) else pa.int32() if pa.types.is_date32(kind) else kind
+        self._values = values.cast(stored).sort()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._values[index].as_py()
+
+
 def _typed(known: Known, kind: pa.DataType, *, where: str) -> tuple[pa.Array, Owners]:
     if not is_canonical_type(kind):
         raise SchemaError(
@@ -154,29 +218,37 @@ def _typed(known: Known, kind: pa.DataType, *, where: str) -> tuple[pa.Array, Ow
             where=where,
             expected="text, whole numbers, dates or times",
         )
+    texts, owners = known.texts, known.owners
+    if family_of(kind) in NUMBERS:
+        whole = _whole(texts, floating=pa.types.is_floating(kind))
+        texts, owners = texts.filter(whole), owners[np.asarray(whole)]
     try:
-        values = known.texts.cast(kind)
-        places = np.arange(len(known))
+        values = texts.cast(kind)
     except pa.ArrowInvalid:
-        fits = [
-            (place, value) for place, value in enumerate(map(_cast(kind), known.texts)) if value is not None
-        ]
-        places = np.array([place for place, _ in fits], np.int64)
-        values = pa.array([value for _, value in fits], kind)
-    # "007" is the number 7 to Arrow, and not to whoever is called so.
-    same = pc.equal(canonical(values, where=where), known.texts.take(pa.array(places)))
-    keep = same.fill_null(fill_value=False)
-    return values.filter(keep), known.owners[places][np.asarray(keep)]
+        found = [_cast(text, kind) for text in texts]
+        fits = np.array([value is not None for value in found], bool)
+        values = pa.array([value for value in found if value is not None], kind)
+        texts, owners = texts.filter(pa.array(fits)), owners[fits]
+    # A date that is spelled in another way is not what whoever is called so is called.
+    same = pc.equal(canonical(values, where=where), texts).fill_null(fill_value=False)
+    return values.filter(same), owners[np.asarray(same)]
 
 
-def _cast(kind: pa.DataType):  # type: ignore[no-untyped-def]
-    def one(text: pa.StringScalar) -> pa.Scalar | None:
-        try:
-            return text.cast(kind)
-        except pa.ArrowInvalid:
-            return None
+def _whole(texts: pa.StringArray, *, floating: bool) -> pa.BooleanArray:
+    """Which texts are a whole number's one spelling: "007" is 7 to Arrow, and not to whoever is called so."""
+    whole = pc.match_substring_regex(texts, "^(0|-?[1-9][0-9]*)$")
+    if not floating:
+        return whole
+    # Beyond this one float stands for several numbers.
+    values = pc.if_else(whole, texts, "0").cast(pa.float64())
+    return pc.and_(whole, pc.less_equal(pc.abs(values), _EXACT))
 
-    return one
+
+def _cast(text: pa.StringScalar, kind: pa.DataType) -> pa.Scalar | None:
+    try:
+        return text.cast(kind)
+    except pa.ArrowInvalid:
+        return None
 
 
 def collected(
@@ -186,7 +258,6 @@ def collected(
 
     Rows that only lose cells are also somebody else's, so their keys do not lead on.
     """
-    own = matched.delete | (matched.held & (matched.owners >= 0))
-    rows = np.flatnonzero(own)
+    rows = np.flatnonzero(matched.own)
     values = columns[key].take(pa.array(rows))
     return canonical(values.cast(plain(values.type)), where=where), matched.owners[rows]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.transforms.base import Binding
 
 BATCH_ROWS = 1 << 16
-_LIVE = (ReleaseState.CURRENT, ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK)
+LIVE = (ReleaseState.CURRENT, ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ def discard_staged(workspace: Workspace, dataset: str, *, batch_id: str, actor: 
     for record in ledger.list(policy, dataset):
         if record.state is ReleaseState.DISCARDED:
             workspace.scratch.scrub(dataset, record.release_id)
-            at = _place(workspace, record)
+            at = place_of(workspace, record)
             if at is not None:
                 at.destination.discard(dataset, record.release_id)
     return tuple(each.release_id for each in staged)
@@ -108,8 +107,9 @@ def reach(
     discarded = discard_staged(workspace, dataset, batch_id=batch_id, actor=actor)
     done = Reached(discarded=discarded, remade={})
     for record in workspace.ledger.list(workspace.loaded.policy.name, dataset):
-        if record.state in _LIVE:
+        if record.state in LIVE:
             done = _one(workspace, record, graph, subjects, done, batch_id=batch_id, actor=actor)
+    _withdraw_unpublished(workspace, dataset)
     return replace(done, problems=(*done.problems, *_unknown(workspace, dataset)))
 
 
@@ -123,12 +123,16 @@ def _one(
     batch_id: str,
     actor: str,
 ) -> Reached:
-    at, name = _place(workspace, record), record.release_id
+    at, name = place_of(workspace, record), record.release_id
     if at is None:
         problem = f"release {name} is at {record.destination}, which is not reached from here"
         return replace(done, problems=(*done.problems, problem))
+    if name not in at.destination.releases(record.dataset):
+        # A kill came between its withdrawal and the ledger.
+        _withdraw(at, record, actor=actor)
+        return replace(done, withdrawn=(*done.withdrawn, name))
     matcher = look(at, record, graph, subjects)
-    rows = None if matcher is None else _count(_source(at, record), matcher)
+    rows = None if matcher is None else _count(rows_of(at, record), matcher)
     if rows == 0:
         return replace(done, clean=(*done.clean, name))
     if matcher is not None and record.state is ReleaseState.CURRENT:
@@ -245,7 +249,7 @@ def _remake(at: Workspace, old: ReleaseRecord, matcher: Matcher, *, batch_id: st
     )
     if release.state is not ReleaseState.STAGED:
         return release.release_id
-    source = _source(at, old)
+    source = rows_of(at, old)
     writer = at.destination.writer(old.dataset, release.release_id, source.schema())
     with writer:
         for batch in _without(source, matcher):
@@ -290,11 +294,12 @@ def _withdraw(at: Workspace, record: ReleaseRecord, *, actor: str) -> None:
         at.destination.switch(record.dataset, now.release_id)
 
 
-def _source(at: Workspace, record: ReleaseRecord) -> Source:
+def rows_of(at: Workspace, record: ReleaseRecord) -> Source:
+    """The rows of a release."""
     return at.destination.source(record.dataset, record.release_id)
 
 
-def _place(workspace: Workspace, record: ReleaseRecord) -> Workspace | None:
+def place_of(workspace: Workspace, record: ReleaseRecord) -> Workspace | None:
     """The workspace with the destination that a release is at; None where that cannot be opened from here."""
     try:
         if record.destination == workspace.destination.name:
@@ -306,12 +311,21 @@ def _place(workspace: Workspace, record: ReleaseRecord) -> Workspace | None:
     return replace(workspace, destination_uri=record.destination, open_ledger=lambda _: workspace.ledger)
 
 
+def _withdraw_unpublished(workspace: Workspace, dataset: str) -> None:
+    """Withdraw what a run that was killed has made visible, and the ledger knows as discarded or ended."""
+    there = set(workspace.destination.releases(dataset))
+    for record in workspace.ledger.list(workspace.loaded.policy.name, dataset):
+        ended = record.state in (ReleaseState.DISCARDED, ReleaseState.EXPIRED)
+        if ended and record.release_id in there and record.destination == workspace.destination.name:
+            workspace.destination.withdraw(dataset, record.release_id)
+
+
 def _unknown(workspace: Workspace, dataset: str) -> tuple[str, ...]:
     """Releases that consumers can see and the ledger does not know as published: copies that nobody accounts for."""
     known = {
         each.release_id
         for each in workspace.ledger.list(workspace.loaded.policy.name, dataset)
-        if each.state in _LIVE
+        if each.state in LIVE
     }
     there = workspace.destination.releases(dataset)
     return tuple(
@@ -319,32 +333,3 @@ def _unknown(workspace: Workspace, dataset: str) -> tuple[str, ...]:
         for name in there
         if name not in known
     )
-
-
-def derived_elsewhere(
-    workspace: Workspace, sources: Mapping[str, str], *, since: datetime
-) -> tuple[str, ...]:
-    """Releases of other policies that were made of the same sources before these were clean.
-
-    Args:
-        workspace: The policy and its systems.
-        sources: `namespace name` of each source that was changed, to its data set.
-        since: When the sources were clean.
-
-    Returns:
-        What is to be erased by the other policy, named.
-    """
-    mine = workspace.loaded.policy.name
-    found = []
-    for record in workspace.ledger.list():
-        made_of = (record.manifest or {}).get("source") or {}
-        same = f"{made_of.get('namespace')} {made_of.get('name')}" in sources
-        remade = "erasure" in (record.manifest or {})
-        if record.policy == mine or record.state not in _LIVE or not same or remade:
-            continue
-        if record.created_at < since:
-            found.append(
-                f"release {record.release_id} of {record.policy}.{record.dataset} was made of the same source:"
-                f" request the erasure with policy {record.policy}, too"
-            )
-    return tuple(found)

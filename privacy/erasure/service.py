@@ -10,59 +10,30 @@ run twice at once; what is clean already is success. What is left is named, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_veil.privacy.erasure.sealed import Sealed, seal, unseal
-from airflow_veil.privacy.erasure.stores import store_of
-from airflow_veil.privacy.erasure.suppression import suppress
-
-from airflow_veil.privacy.erasure import releases, requests
-from airflow_veil.privacy.erasure import verify as independent
-from airflow_veil.privacy.erasure.dossier import Dossier, tally_lists
-from airflow_veil.privacy.erasure.graph import Graph, graph_of
-from airflow_veil.privacy.erasure.resolve import Resolved, matcher_of, named_subjects, resolve
+from airflow_veil.privacy.erasure import deadline, releases, requests
+from airflow_veil.privacy.erasure.batch import Concluded, Planned, dossier_in, frozen
+from airflow_veil.privacy.erasure.graph import graph_of
+from airflow_veil.privacy.erasure.looks import checks
+from airflow_veil.privacy.erasure.outcome import outcomes, unplanned
+from airflow_veil.privacy.erasure.planning import counts, dossier_of, resolved
+from airflow_veil.privacy.erasure.replay import found_again
+from airflow_veil.privacy.erasure.sealed import seal
+from airflow_veil.privacy.erasure.source import erase_source
 from airflow_veil.privacy.erasure.stages import SOURCE, SUPPRESS, stages_of
-from airflow_veil.privacy.erasure.store import Store, Tally
-from airflow_veil.privacy.erasure.subjects import Subjects
+from airflow_veil.privacy.erasure.suppression import suppress
 from airflow_veil.privacy.errors import ErasureError, SchemaError, StorageError
-from airflow_veil.privacy.ledger.erasures import Batch, Outcome, Request, RequestState
+from airflow_veil.privacy.ledger.erasures import Request, RequestState
+from airflow_veil.privacy.ledger.record import utc_now
 from airflow_veil.privacy.lineage.deleting import of_erasing
-from airflow_veil.privacy.policy.erasure import Exempt, Recompute
-from airflow_veil.privacy.retention.holds import Keeper, keeper_of
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.workspace import Workspace
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A batch whose plan is frozen.
-
-    Attributes:
-        batch_id: Its name.
-        requests: The requests, by their opaque names.
-        steps: What is to be done, in order.
-        plan: What is going to be touched, in counts.
-    """
-
-    batch_id: str
-    requests: tuple[str, ...]
-    steps: tuple[str, ...]
-    plan: Mapping[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same for XCom and machines: names and counts."""
-        return {
-            "batch": self.batch_id,
-            "requests": len(self.requests),
-            "steps": list(self.steps),
-            **self.plan,
-        }
+_OPEN = (RequestState.WAITING, RequestState.ERASING)
 
 
 def forecast(workspace: Workspace, *, only: str | None = None) -> dict[str, Any]:
@@ -80,7 +51,7 @@ def forecast(workspace: Workspace, *, only: str | None = None) -> dict[str, Any]
     ledger = workspace.ledger.erasures
     found = [ledger.find(only)] if only else list(ledger.waiting(policy))
     graph = graph_of(workspace.loaded.policy)
-    return _counts(workspace, graph, _resolved(workspace, graph, found), len(found))
+    return counts(workspace, graph, resolved(workspace, graph, found), len(found))
 
 
 def plan(workspace: Workspace, *, actor: str, only: str | None = None) -> Planned | None:
@@ -98,6 +69,8 @@ def plan(workspace: Workspace, *, actor: str, only: str | None = None) -> Planne
 
     Raises:
         ErasureError: The policy says nothing of erasure, or there is no such request.
+        StorageError: A store cannot be read; nothing is erased, and the batch stays open.
+        SchemaError: A column is missing, or of a type that names nobody.
         KeyRingError: The key ring cannot be opened, or a request was sealed with a key that is destroyed.
         LedgerError: The ledger cannot be used.
     """
@@ -109,22 +82,16 @@ def plan(workspace: Workspace, *, actor: str, only: str | None = None) -> Planne
         return None
     if batch.frozen_at is None:
         found = [ledger.find(name) for name in batch.requests]
-        try:
-            resolved = _resolved(workspace, graph, found)
-        except (StorageError, SchemaError) as error:
-            # What cannot be read now cannot be found later, so nothing at all is erased: see `conclude`.
-            told, dossier = {"problems": [str(error)]}, Dossier(_named_only(workspace, found))
-            stages: tuple[tuple[str, ...], ...] = ()
-        else:
-            told = _counts(workspace, graph, resolved, len(found))
-            dossier, stages = _dossier(resolved), stages_of(policy)
+        # What cannot be read now cannot be found later, so an error here leaves everything as it is: see `conclude`.
+        known = resolved(workspace, graph, found)
+        told, dossier = counts(workspace, graph, known, len(found)), dossier_of(known)
         closed = seal(dossier.to_bytes(), ring, about=batch.batch_id)
         batch = ledger.freeze(
             batch.batch_id,
             sealed=closed.content,
             key_version=closed.key_version,
             plan={"policy_digest": workspace.loaded.digest, **told},
-            stages=stages,
+            stages=stages_of(policy),
             actor=actor,
         )
     steps = tuple(step.name for step in ledger.steps(batch.batch_id))
@@ -149,18 +116,22 @@ def erase(workspace: Workspace, batch_id: str, step: str, *, actor: str) -> dict
         LedgerError: The ledger cannot be used.
     """
     ledger = workspace.ledger.erasures
-    batch = _frozen(workspace, batch_id)
+    batch = frozen(workspace, batch_id)
     if step not in {each.name for each in ledger.steps(batch_id)}:
         return {}
     begun = ledger.begin_step(batch_id, step, actor=actor)
     if begun.done_at is not None:
         return dict(begun.done or {})
-    dossier = _open(workspace, batch)
+    dossier = dossier_in(workspace, batch)
     kind, _, dataset = step.partition(" ")
     if step == SUPPRESS:
-        done = {"suppressed": suppress(workspace, dossier.subjects, batch, actor=actor)}
+        done = {
+            "suppressed": suppress(
+                workspace, dossier.subjects, batch_id=batch_id, requests=batch.requests, actor=actor
+            )
+        }
     elif kind == SOURCE:
-        done = _erase_source(workspace, dataset, dossier, len(batch.requests))
+        done = erase_source(workspace, dataset, dossier, len(batch.requests))
     else:
         graph = graph_of(workspace.loaded.policy)
         reached = releases.reach(workspace, dataset, graph, dossier.subjects, batch_id=batch_id, actor=actor)
@@ -179,52 +150,19 @@ def verify(workspace: Workspace, batch_id: str, *, actor: str) -> dict[str, Any]
         LedgerError: The ledger cannot be used.
     """
     ledger = workspace.ledger.erasures
-    batch = _frozen(workspace, batch_id)
+    batch = frozen(workspace, batch_id)
     undone = [each.name for each in ledger.steps(batch_id) if each.done_at is None]
     if undone:
         raise ErasureError(
             f"{', '.join(undone)} is not done yet", where=batch_id, fix="erase first, then verify"
         )
-    graph, dossier = graph_of(workspace.loaded.policy), _open(workspace, batch)
-    held = {name: int(_left(workspace, graph, name, dossier, batch).held.sum()) for name in graph.touched}
-    checks = list(
-        independent.verify_all(workspace, dossier.subjects, graph, since=_since(batch), allowed=held)
-    )
-    checks += releases.verify(workspace, graph, dossier.subjects, since=batch.frozen_at)
+    looked = list(checks(workspace, batch, dossier_in(workspace, batch)))
     result = {
-        "passed": all(check.passed for check in checks),
-        "checks": [check.as_dict() for check in checks],
+        "passed": all(check.passed for check in looked),
+        "checks": [check.as_dict() for check in looked],
     }
     ledger.verified(batch_id, result, actor=actor)
     return result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
-    """How a batch ended.
-
-    Attributes:
-        batch_id: Its name.
-        states: Request to its state.
-        problems: What is left, named.
-    """
-
-    batch_id: str
-    states: Mapping[str, RequestState]
-    problems: tuple[str, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether all is done, but for what a hold keeps."""
-        return all(state is not RequestState.INCOMPLETE for state in self.states.values())
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same for XCom and machines."""
-        counts = {
-            state.value: sum(each is state for each in self.states.values())
-            for state in dict.fromkeys(self.states.values())
-        }
-        return {"batch": self.batch_id, "requests": counts, "problems": list(self.problems)}
 
 
 def conclude(workspace: Workspace, batch_id: str, *, actor: str) -> Concluded:
@@ -243,18 +181,25 @@ def conclude(workspace: Workspace, batch_id: str, *, actor: str) -> Concluded:
         states = {each.request_id: each.state for each in found}
         problems = [text for each in found for text in (each.outcome or {}).get("problems", [])]
         return Concluded(batch_id=batch_id, states=states, problems=tuple(dict.fromkeys(problems)))
-    batch = _frozen(workspace, batch_id)
-    dossier = _open(workspace, batch)
-    general = _problems(workspace, batch)
-    left = _all_left(workspace, dossier, batch) if not general else {}
-    outcomes = {
-        request: _outcome(workspace, batch, dossier, number, general, left)
-        for number, request in enumerate(batch.requests)
-    }
-    ledger.conclude(batch_id, outcomes, actor=actor)
-    states = {request: outcome.state for request, outcome in outcomes.items()}
-    told = dict.fromkeys(text for each in outcomes.values() for text in each.facts["problems"])
+    ends = (
+        outcomes(workspace, frozen(workspace, batch_id)) if batch.frozen_at else unplanned(workspace, batch)
+    )
+    ledger.conclude(batch_id, ends, actor=actor)
+    states = {request: outcome.state for request, outcome in ends.items()}
+    told = dict.fromkeys(text for each in ends.values() for text in each.facts["problems"])
     return Concluded(batch_id=batch_id, states=states, problems=tuple(told))
+
+
+def open_batch(workspace: Workspace) -> str:
+    """The batch of the policy that is open.
+
+    Raises:
+        ErasureError: There is none.
+    """
+    batch = workspace.ledger.erasures.open(workspace.loaded.policy.name)
+    if batch is None:
+        raise ErasureError("no batch is open", where=workspace.loaded.policy.name)
+    return batch.batch_id
 
 
 def run(workspace: Workspace, *, actor: str, only: str | None = None) -> Concluded | None:
@@ -264,14 +209,33 @@ def run(workspace: Workspace, *, actor: str, only: str | None = None) -> Conclud
         ErasureError: See `plan`.
         StorageError: See `erase`; the next call goes on from there.
     """
-    planned = plan(workspace, actor=actor, only=only)
+    try:
+        planned = plan(workspace, actor=actor, only=only)
+    except (StorageError, SchemaError):
+        begun = workspace.ledger.erasures.open(workspace.loaded.policy.name)
+        if begun is None:
+            raise
+        return conclude(workspace, begun.batch_id, actor=actor)
     if planned is None:
         return None
     for step in planned.steps:
         erase(workspace, planned.batch_id, step, actor=actor)
-    if planned.steps:
-        verify(workspace, planned.batch_id, actor=actor)
-    return conclude(workspace, planned.batch_id, actor=actor)
+    verify(workspace, planned.batch_id, actor=actor)
+    done = conclude(workspace, planned.batch_id, actor=actor)
+    if only is not None and only not in done.states:
+        # The turn was that of a batch that was open; now it is theirs.
+        return run(workspace, actor=actor, only=only)
+    return done
+
+
+def near(workspace: Workspace) -> tuple[Request, ...]:
+    """The requests that are due soon, or overdue: the policy's `warn` says how soon."""
+    rule = workspace.loaded.policy.erasure
+    if rule is None:
+        return ()
+    found = workspace.ledger.erasures.listed(workspace.loaded.policy.name)
+    now = utc_now()
+    return (*deadline.overdue(found, now), *deadline.near(found, now, rule.warn))
 
 
 def lineage_of(workspace: Workspace, step: str, done: Mapping[str, Any]) -> LineageRecord | None:
@@ -284,176 +248,25 @@ def lineage_of(workspace: Workspace, step: str, done: Mapping[str, Any]) -> Line
     return of_erasing(workspace.loaded, dataset, identity, rows=done["rows"], left=left)
 
 
-def _resolved(workspace: Workspace, graph: Graph, found: list[Request]) -> Resolved:
-    ring = workspace.keys
-    named = [requests.opened(request, ring) for request in found]
-    return resolve(graph, named, open_store=partial(_store, workspace), holding=partial(keeper_of, workspace))
+def replay(workspace: Workspace, *, actor: str) -> Concluded | None:
+    """Erase once more whoever is on the suppression list and in the sources again: after a restore, above all.
 
+    Returns:
+        How it ended; None where nobody is there again.
 
-def _named_only(workspace: Workspace, found: list[Request]) -> Subjects:
-    """What requests name, where no more can be found out."""
-    ring = workspace.keys
-    return named_subjects([requests.opened(request, ring) for request in found])[0]
-
-
-def _store(workspace: Workspace, dataset: str) -> Store:
-    return store_of(workspace.source(dataset))
-
-
-def _dossier(resolved: Resolved) -> Dossier:
-    counts = {dataset: tally_lists(found.tally) for dataset, found in resolved.found.items()}
-    for dataset, tally in resolved.exempt.items():
-        counts[dataset] = {**counts.get(dataset, {}), "exempt": tally.deleted.tolist()}
-    return Dossier(resolved.subjects, counts, resolved.problems, resolved.together)
-
-
-def _counts(workspace: Workspace, graph: Graph, resolved: Resolved, requests: int) -> dict[str, Any]:
-    """The plan in counts."""
-    datasets = {
-        dataset: {
-            "rows": found.rows,
-            "delete": int(found.tally.deleted.sum()),
-            "mask": int(found.tally.masked.sum()),
-            "held": int(found.tally.held.sum()),
-            "files": found.files,
-            "untouched": found.untouched,
-        }
-        for dataset, found in resolved.found.items()
-    }
-    return {
-        "requests": requests,
-        "refused": len(resolved.problems),
-        "values": resolved.subjects.values,
-        "datasets": datasets,
-        "exempt": {
-            dataset: {"rows": int(tally.deleted.sum()), "why": _why(graph, dataset)}
-            for dataset, tally in resolved.exempt.items()
-        },
-        "answers": workspace.loaded.policy.erasure.answers.exempt
-        if workspace.loaded.policy.erasure and workspace.loaded.policy.erasure.answers
-        else None,
-        "recompute": {
-            dataset: {"how": how, "since": workspace.source(dataset).fingerprint()}
-            for dataset, how in _recomputed(workspace).items()
-        },
-    }
-
-
-def _why(graph: Graph, dataset: str) -> list[str]:
-    return [edge.action.exempt for edge in graph.of(dataset) if isinstance(edge.action, Exempt)]
-
-
-def _recomputed(workspace: Workspace) -> dict[str, str]:
-    """Data sets that are made anew by somebody, and how."""
-    found = {}
-    for dataset, data in workspace.loaded.policy.datasets.items():
-        if data.erasure is not None and isinstance(data.erasure.rows, Recompute):
-            found[dataset] = data.erasure.rows.recompute
-    return found
-
-
-def _frozen(workspace: Workspace, batch_id: str) -> Batch:
-    batch = workspace.ledger.erasures.batch(batch_id)
-    if batch.policy != workspace.loaded.policy.name or batch.frozen_at is None:
-        raise ErasureError("there is no such plan of this policy", where=batch_id, fix="plan first")
-    digest = (batch.plan or {}).get("policy_digest")
-    if digest != workspace.loaded.digest:
-        raise ErasureError(
-            "the policy has changed since the plan was frozen",
-            where=batch_id,
-            fix="go on with the policy as it was, and change it when the batch is concluded",
-        )
-    return batch
-
-
-def _open(workspace: Workspace, batch: Batch) -> Dossier:
-    if batch.sealed is None or batch.key_version is None:
-        raise ErasureError("the batch is concluded; what it knew is destroyed", where=batch.batch_id)
-    closed = Sealed(batch.key_version, batch.sealed)
-    return Dossier.from_bytes(unseal(closed, workspace.keys, about=batch.batch_id))
-
-
-def _erase_source(workspace: Workspace, dataset: str, dossier: Dossier, count: int) -> dict[str, Any]:
-    graph = graph_of(workspace.loaded.policy)
-    matcher = matcher_of(graph, dataset, dossier.subjects, keeper_of(workspace, dataset))
-    policy, holds = workspace.loaded.policy.name, workspace.ledger.holds
-
-    @contextmanager
-    def frozen() -> Iterator[Keeper]:
-        with holds.frozen(policy, dataset) as held:
-            yield keeper_of(workspace, dataset, held)
-
-    store = _store(workspace, dataset)
-    with store.alone():
-        changed = store.erase(matcher, frozen, count)
-    return {
-        "rows": changed.rows,
-        "deleted": int(changed.tally.deleted.sum()),
-        "masked": int(changed.tally.masked.sum()),
-        "held": int(changed.tally.held.sum()),
-        "rewritten": changed.rewritten,
-        "dropped": changed.dropped,
-        "untouched": changed.untouched,
-    }
-
-
-def _left(workspace: Workspace, graph: Graph, dataset: str, dossier: Dossier, batch: Batch) -> Tally:
-    """What is there still of the batch's people: to be erased, or held."""
-    matcher = matcher_of(graph, dataset, dossier.subjects, keeper_of(workspace, dataset))
-    return _store(workspace, dataset).find(matcher, (), len(batch.requests)).tally
-
-
-def _all_left(workspace: Workspace, dossier: Dossier, batch: Batch) -> dict[str, Tally]:
-    graph = graph_of(workspace.loaded.policy)
-    return {name: _left(workspace, graph, name, dossier, batch) for name in graph.touched}
-
-
-def _since(batch: Batch) -> dict[str, Any]:
-    """Data sets to recompute, with what their sources were when the plan was frozen."""
-    recompute = (batch.plan or {}).get("recompute", {})
-    return {dataset: told["since"] for dataset, told in recompute.items()}
-
-
-def _problems(workspace: Workspace, batch: Batch) -> list[str]:
-    """Why none of a batch's requests can be complete."""
-    problems = list((batch.plan or {}).get("problems", []))
-    steps = workspace.ledger.erasures.steps(batch.batch_id)
-    problems += [f"{step.name} is not done" for step in steps if step.done_at is None]
-    problems += [text for step in steps for text in (step.done or {}).get("problems", [])]
-    if steps and batch.verified is None:
-        problems.append("it is not verified that nothing is left")
-    checks = (batch.verified or {}).get("checks", [])
-    return problems + [check["told"] for check in checks if not check["passed"]]
-
-
-def _outcome(
-    workspace: Workspace,
-    batch: Batch,
-    dossier: Dossier,
-    number: int,
-    general: list[str],
-    left: Mapping[str, Tally],
-) -> Outcome:
-    """How one request ends."""
-    owner = dossier.together.get(number, number)
-    problems = [*general, *([dossier.problems[number]] if number in dossier.problems else [])]
-    if number not in dossier.problems and owner in dossier.problems:
-        problems.append(dossier.problems[owner])
-    held = {name: int(tally.held[owner]) for name, tally in left.items() if tally.held[owner]}
-    for name, tally in left.items():
-        still = int(tally.deleted[owner] + tally.masked[owner])
-        problems += [f"{still} rows of {name} are there again: something writes them"] if still else []
-    state = RequestState.INCOMPLETE if problems else RequestState.HELD if held else RequestState.COMPLETE
-    facts = {
-        "datasets": dossier.of_request(owner),
-        "held": held,
-        "problems": problems,
-        "together_with": batch.requests[owner] if owner != number else None,
-    }
-    known = dossier.subjects.of_request(owner)
-    closed = None
-    if state is not RequestState.COMPLETE:
-        name = batch.requests[number]
-        request = workspace.ledger.erasures.find(name)
-        closed = requests.sealed_again(request, known, workspace.keys)
-    return Outcome(state=state, facts=facts, sealed=closed)
+    Raises:
+        ErasureError: The policy says nothing of erasure.
+        StorageError: A source cannot be read or changed; the next call goes on from there.
+        KeyRingError: The list cannot be looked up.
+    """
+    subjects, erased = found_again(workspace)
+    asked = [
+        requests.place_again(workspace, named, actor=actor)
+        for number in range(len(erased))
+        if (named := subjects.of_request(number))
+    ]
+    done = None
+    while any(workspace.ledger.erasures.find(each.request_id).state in _OPEN for each in asked):
+        # The first turn may have been that of a batch that was open.
+        done = run(workspace, actor=actor)
+    return done

@@ -84,6 +84,13 @@ class Subjects:
             kept[domain] = Known(known.texts.filter(pa.array(stays)), known.owners[stays])
         return Subjects(MappingProxyType(kept))
 
+    def less(self, domain: str, texts: pa.StringArray) -> Subjects:
+        """Without some values of a domain."""
+        known = self.of(domain)
+        stays = pc.invert(pc.is_in(known.texts, value_set=texts))
+        kept = Known(known.texts.filter(stays), known.owners[np.asarray(stays)])
+        return Subjects(MappingProxyType({**self.domains, domain: kept}))
+
     def of_request(self, request: int) -> dict[str, list[str]]:
         """The values of one request, by domain."""
         owned = {

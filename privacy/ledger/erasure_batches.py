@@ -108,7 +108,7 @@ def freeze(
     sealed: bytes,
     key_version: int,
     plan: Mapping[str, Any],
-    names: Sequence[str],
+    stages: Sequence[Sequence[str]],
     actor: str,
 ) -> Batch:
     """Settle closure, plan and steps, once: see `Erasures.freeze`."""
@@ -116,8 +116,8 @@ def freeze(
     if found.frozen_at is not None:
         return found
     refuse_ended(found)
-    steps.add(connection, found, names, actor)
-    told = {"requests": len(found.requests), "steps": len(names), "plan": short(plan)}
+    steps.add(connection, found, stages, actor)
+    told = {"requests": len(found.requests), "steps": sum(map(len, stages)), "plan": short(plan)}
     note(connection, "planned", found.policy, batch_id, told, actor)
     settled = {"sealed": sealed, "key_version": key_version, "plan": canonical_json(plan)}
     _change(connection, batch_id, **settled, frozen_at=utc_now())
@@ -146,8 +146,6 @@ def conclude(connection: Connection, batch_id: str, outcomes: Mapping[str, Outco
     refuse_ended(found)
     _check_outcomes(connection, found, outcomes)
     now = utc_now()
-    for name, outcome in outcomes.items():
-        _check_closure(found, name, outcome)
     _end_requests(connection, outcomes, now)
     told = {**Counter(str(outcome.state) for outcome in outcomes.values()), "requests": len(outcomes)}
     root = outcomes_tree(found, outcomes).root().hex()
@@ -216,22 +214,14 @@ def _check_outcomes(connection: Connection, batch: Batch, outcomes: Mapping[str,
     states = {outcome.state for outcome in outcomes.values()}
     if not states <= set(_RESULTS):
         raise ErasureError("an outcome is none", where=batch.where, expected=", ".join(_RESULTS))
+    if any(each.sealed is not None and each.state is RequestState.COMPLETE for each in outcomes.values()):
+        raise ErasureError("what is known of a person who is through is kept", where=batch.where)
     if states <= {RequestState.INCOMPLETE}:
         return
     _refuse_unfinished(connection, batch)
     if batch.verified is None:
         raise ErasureError(
             "nobody has looked for what is left", where=batch.where, expected="`verified` before"
-        )
-
-
-def _check_closure(batch: Batch, name: str, outcome: Outcome) -> None:
-    there = outcome.closure is not None
-    if there != (outcome.closure_version is not None) or (there and outcome.state is RequestState.COMPLETE):
-        raise ErasureError(
-            f"the closure of {name} does not fit",
-            where=batch.where,
-            expected="a closure with its key version of one that is not through, else neither",
         )
 
 
@@ -242,9 +232,9 @@ def _end_requests(connection: Connection, outcomes: Mapping[str, Outcome], now: 
         row: dict[str, Any] = {"state": outcome.state, "outcome": canonical_json(outcome.facts)}
         row["finished_at"] = now
         if outcome.state is RequestState.COMPLETE:
-            row |= {"sealed": None, "closure": None, "closure_version": None}
-        elif outcome.closure is not None:
-            row |= {"closure": outcome.closure, "closure_version": outcome.closure_version}
+            row["sealed"] = None
+        elif outcome.sealed is not None:
+            row["sealed"] = outcome.sealed
         groups.setdefault(tuple(row), []).append(row | {"the_request": name})
     for columns, rows in groups.items():
         change = update(erasure_requests).where(erasure_requests.c.request_id == bindparam("the_request"))

@@ -88,8 +88,6 @@ def cancel(connection: Connection, request_id: str, reason: str, actor: str) -> 
         state=RequestState.CANCELLED,
         finished_at=utc_now(),
         sealed=None,
-        closure=None,
-        closure_version=None,
         paused_at=None,
         paused_reason=None,
     )

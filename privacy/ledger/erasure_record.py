@@ -54,12 +54,11 @@ class Request:
         identifiers: By what it names the person: names of `data_set.column`, never their values.
         subject: A keyed hash of the names and values, 64 hex digits; repeated requests for one person have the same.
         key_version: The version of the key ring that `subject` and `sealed` were made with.
-        sealed: The names and values, sealed under the request's name; None once they are destroyed.
-        closure: All that was known of the person when a batch ended without being through, sealed under the
-            request's name; None where there was none, or it is destroyed.
-        closure_version: The version of the key ring that `closure` was sealed with.
+        sealed: The names and values, and what else was known of the person when a batch left something, sealed under
+            the request's name; None once they are destroyed.
         requested_by: Who took it down.
         requested_at: When it was received, UTC: what the deadline is counted from.
+        time_zone: Whose days its deadline is counted in.
         first_due_at: Until when it has to be done without extensions, UTC; pauses move it.
         due_at: Until when it has to be done, UTC; of a paused one as if the pause ended at once.
         paused_at: Since when its clock stands; None while it runs.
@@ -76,10 +75,9 @@ class Request:
     subject: str
     key_version: int
     sealed: bytes | None = field(repr=False)
-    closure: bytes | None = field(default=None, repr=False)
-    closure_version: int | None = None
     requested_by: str
     requested_at: datetime
+    time_zone: str = "UTC"
     first_due_at: datetime
     due_at: datetime
     paused_at: datetime | None = None
@@ -139,7 +137,8 @@ class Step:
 
     Attributes:
         batch_id: The batch.
-        ordinal: Its place, from 0; none is begun before those before it are done.
+        ordinal: Its place, from 0.
+        stage: Its stage, from 0; steps of one may be done side by side, once all of the stages before are done.
         name: Its name, such as `source orders`.
         begun_at: When it was first begun, UTC; None before.
         done_at: When it was done, UTC; None before.
@@ -149,6 +148,7 @@ class Step:
 
     batch_id: str
     ordinal: int
+    stage: int
     name: str
     begun_at: datetime | None = None
     done_at: datetime | None = None
@@ -163,13 +163,11 @@ class Outcome:
     Attributes:
         state: COMPLETE, HELD or INCOMPLETE.
         facts: What became of the person's rows, in counts; it stands on the certificate.
-        closure: All that is known of a person who is not through, sealed under the request's name: once the root's
-            row is gone, what is left could not be found again by what the request names. None of COMPLETE ones, and
-            to keep the one from a batch before.
-        closure_version: The version of the key ring that it was sealed with.
+        sealed: All that is known of a person of whom something is left, to take the place of the request's own
+            `sealed`: once the root's row is gone, the rest could not be found again by what the request names. None
+            to leave it as it is, and of COMPLETE ones.
     """
 
     state: RequestState
     facts: Mapping[str, Any]
-    closure: bytes | None = field(default=None, repr=False)
-    closure_version: int | None = None
+    sealed: bytes | None = field(default=None, repr=False)

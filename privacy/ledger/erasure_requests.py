@@ -19,12 +19,14 @@ _ROW = erasure_requests.c
 
 
 def add(connection: Connection, request: Request) -> Request:
-    """Take a request down; where the same person's is open, that one is returned."""
+    """Take a request down; where the same person's is open, or the name was taken down before, that one is returned."""
     for moment in (request.requested_at, request.due_at):
         check_aware(moment, where=request.where)
-    same = (_ROW.policy == request.policy, _ROW.subject == request.subject, _ROW.state.not_in(ENDED))
-    if before := select_all(connection, *same):
-        return before[0]
+    before = of_subject(connection, request.policy, [request.subject])
+    if before is not None:
+        return before
+    if same := select_all(connection, _ROW.request_id == request.request_id):
+        return same[0]
     row = {
         column.name: getattr(request, column.name)
         for column in erasure_requests.columns
@@ -52,6 +54,12 @@ def find(connection: Connection, request_id: str) -> Request:
     if not found:
         raise ErasureError("there is no such request", fix="look at `veil erase list`")
     return found[0]
+
+
+def of_subject(connection: Connection, policy: str, subjects: Collection[str]) -> Request | None:
+    """The open request of a person, by any of some keyed hashes."""
+    same = (_ROW.policy == policy, _ROW.subject.in_(list(subjects)), _ROW.state.not_in(ENDED))
+    return next(iter(select_all(connection, *same)), None)
 
 
 def listed(

@@ -18,24 +18,27 @@ _ROW = erasure_steps.c
 _LONGEST_NAME = 512
 
 
-def add(connection: Connection, batch: Batch, names: Sequence[str], actor: str) -> None:
-    """Write down the steps of a batch.
+def add(connection: Connection, batch: Batch, stages: Sequence[Sequence[str]], actor: str) -> None:
+    """Write down the steps of a batch, which may have none.
 
     Raises:
-        ErasureError: There is none, one is twice, or a name is none.
+        ErasureError: One is twice, or a name is none.
     """
+    steps = [(stage, name) for stage, names in enumerate(stages) for name in names]
+    names = [name for _, name in steps]
     fits = all(0 < len(name) <= _LONGEST_NAME and name.isprintable() for name in names)
-    if not names or len(set(names)) != len(names) or not fits:
+    if len(set(names)) != len(names) or not fits:
         raise ErasureError(
             "the steps are not what a batch may have",
             where=batch.where,
-            expected=f"at least one, each once, with a name of 1 to {_LONGEST_NAME} characters",
+            expected=f"each once, with a name of 1 to {_LONGEST_NAME} characters",
         )
     rows = [
-        {"batch_id": batch.batch_id, "ordinal": ordinal, "name": name, "actor": actor}
-        for ordinal, name in enumerate(names)
+        {"batch_id": batch.batch_id, "ordinal": ordinal, "stage": stage, "name": name, "actor": actor}
+        for ordinal, (stage, name) in enumerate(steps)
     ]
-    connection.execute(insert(erasure_steps), rows)
+    if rows:
+        connection.execute(insert(erasure_steps), rows)
 
 
 def listed(connection: Connection, batch_id: str) -> tuple[Step, ...]:
@@ -93,11 +96,11 @@ def finish(connection: Connection, batch: Batch, name: str, done: Mapping[str, A
 
 
 def _find(connection: Connection, batch: Batch, name: str) -> tuple[Step, tuple[Step, ...]]:
-    """A step, and those before it."""
+    """A step, and those of the stages before."""
     found = listed(connection, batch.batch_id)
-    for place, step in enumerate(found):
+    for step in found:
         if step.name == name:
-            return step, found[:place]
+            return step, tuple(each for each in found if each.stage < step.stage)
     raise ErasureError(
         f"the batch has no step `{name}`",
         where=batch.where,

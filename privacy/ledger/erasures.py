@@ -54,6 +54,7 @@ class Erasures:
         due_at: datetime,
         actor: str,
         requested_at: datetime | None = None,
+        time_zone: str = "UTC",
     ) -> Request:
         """Take a request down; use `privacy.erasure.requests.place`.
 
@@ -67,6 +68,7 @@ class Erasures:
             due_at: Until when it has to be done, aware.
             actor: Who takes it down.
             requested_at: When it was received, aware; now where not said.
+            time_zone: Whose days deadlines are counted in.
 
         Returns:
             The request; the one that is open for the same person, where there is one.
@@ -84,16 +86,33 @@ class Erasures:
             sealed=sealed,
             requested_by=actor,
             requested_at=requested_at or utc_now(),
+            time_zone=time_zone,
             first_due_at=due_at,
             due_at=due_at,
         )
+        return self.request_all([request])[0]
+
+    def request_all(self, requests: Sequence[Request]) -> tuple[Request, ...]:
+        """Take several requests down in one transaction, each as `request` does.
+
+        Args:
+            requests: What is asked: WAITING, with all that `request` is given.
+
+        Raises:
+            ErasureError: A time has no time zone; none is taken down.
+        """
         with writing(self._engine) as connection:
-            return erasure_requests.add(connection, request)
+            return tuple(erasure_requests.add(connection, request) for request in requests)
 
     def find(self, request_id: str) -> Request:
         """One request."""
         with reading(self._engine) as connection:
             return erasure_requests.find(connection, request_id)
+
+    def of_subject(self, policy: str, subjects: Collection[str]) -> Request | None:
+        """The open request of a person, by any of the keyed hashes that the versions of a key ring give."""
+        with reading(self._engine) as connection:
+            return erasure_requests.of_subject(connection, policy, subjects)
 
     def listed(
         self, policy: str | None = None, *, states: Collection[RequestState] | None = None
@@ -184,7 +203,7 @@ class Erasures:
         sealed: bytes,
         key_version: int,
         plan: Mapping[str, Any],
-        steps: Sequence[str],
+        stages: Sequence[Sequence[str]],
         actor: str,
     ) -> Batch:
         """Settle the closure, the plan and the steps of a batch, once; nothing is erased before.
@@ -194,7 +213,8 @@ class Erasures:
             sealed: The closure, sealed under the batch's name.
             key_version: What it was sealed with.
             plan: What is to be done, in counts.
-            steps: The names of the steps, in order, each once.
+            stages: The names of the steps, each once: those of one stage may be done side by side, and wait for
+                those of the stages before. None where nothing can be done, and the batch is only to be concluded.
             actor: Who does it.
 
         Returns:
@@ -211,7 +231,7 @@ class Erasures:
                 sealed=sealed,
                 key_version=key_version,
                 plan=plan,
-                names=steps,
+                stages=stages,
                 actor=actor,
             )
 
@@ -227,7 +247,7 @@ class Erasures:
             The step; if it was begun before, as it is: where `done_at` says so, there is nothing left to do.
 
         Raises:
-            ErasureError: The batch has no such step, one before it is not done, or the batch has ended.
+            ErasureError: The batch has no such step, one of a stage before is not done, or the batch has ended.
         """
         with writing(self._engine) as connection:
             batch = erasure_batches.find(connection, batch_id)
@@ -273,7 +293,7 @@ class Erasures:
             actor: Who does it.
 
         Raises:
-            ErasureError: A request has no outcome, or one is other than INCOMPLETE, and not every step is done or
+            ErasureError: A request has no outcome, one is other than INCOMPLETE, and not every step is done or
                 nobody has looked for what is left; or the batch was abandoned.
         """
         with writing(self._engine) as connection:

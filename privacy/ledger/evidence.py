@@ -108,6 +108,21 @@ class Entry:
         return canonical_json(covered).encode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What is to be told of a change, as an entry in the change's own transaction: both are there, or neither.
+
+    Attributes:
+        kind: What is done.
+        payload: What is told: names, types, counts and digests.
+        actor: Who does it.
+    """
+
+    kind: str
+    payload: Mapping[str, Any]
+    actor: str
+
+
 def append(
     connection: Connection, *, kind: str, subject: str, payload: Mapping[str, Any], actor: str
 ) -> Entry:
@@ -156,19 +171,28 @@ def erase(connection: Connection, seq: int, *, reason: str, actor: str) -> Entry
         raise permanent(f"the evidence has no entry {seq}", fix="list the entries with `veil audit export`")
     subject = f"evidence/{seq}"
     if found.payload is None:
-        return _last_of(connection, ERASED, subject)
+        return of(connection, subject, ERASED)[-1]
     told = {"reason": reason, "payload_digest": found.payload_digest}
     entry = append(connection, kind=ERASED, subject=subject, payload=told, actor=actor)
     connection.execute(update(evidence).where(row.seq == seq).values(payload=None, salt=None))
     return entry
 
 
-def _last_of(connection: Connection, kind: str, subject: str) -> Entry:
+def append_once(
+    connection: Connection, *, kind: str, subject: str, payload: Mapping[str, Any], actor: str
+) -> Entry:
+    """Add an entry, unless the last of its kind and subject says the same: then it is that one."""
+    last = of(connection, subject, kind)[-1:]
+    if last and last[0].payload == canonical_json(payload):
+        return last[0]
+    return append(connection, kind=kind, subject=subject, payload=payload, actor=actor)
+
+
+def of(connection: Connection, subject: str, *kinds: str) -> tuple[Entry, ...]:
+    """The entries of a subject, in order: of some kinds, or of all where none is named."""
     row = evidence.c
-    found = connection.execute(
-        select(evidence).where(row.kind == kind, row.subject == subject).order_by(row.seq.desc()).limit(1)
-    )
-    return Entry(**found.mappings().one())
+    wanted = select(evidence).where(row.subject == subject, *([row.kind.in_(kinds)] if kinds else []))
+    return tuple(Entry(**found) for found in connection.execute(wanted.order_by(row.seq)).mappings())
 
 
 def head(connection: Connection) -> Head:

@@ -14,12 +14,13 @@ from airflow_veil.privacy.ledger import evidence, releases
 from airflow_veil.privacy.ledger.budgets import Budgets
 from airflow_veil.privacy.ledger.database import connect, name_of, reading, writing
 from airflow_veil.privacy.ledger.erasures import Erasures
-from airflow_veil.privacy.ledger.evidence import Entry, ErasedPayloads, Head
+from airflow_veil.privacy.ledger.evidence import Entry, ErasedPayloads, Head, Note
 from airflow_veil.privacy.ledger.fault import permanent
 from airflow_veil.privacy.ledger.holds import Holds
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
 from airflow_veil.privacy.ledger.retention import RetentionRuns
 from airflow_veil.privacy.ledger.schema import upgrade
+from airflow_veil.privacy.ledger.suppression import SuppressionList
 from airflow_veil.privacy.ledger.tree import EvidenceTree
 
 _PAGE = 5_000
@@ -84,6 +85,11 @@ class Ledger:
         return Erasures(self._engine)
 
     @property
+    def suppression(self) -> SuppressionList:
+        """Who was erased and must stay so."""
+        return SuppressionList(self._engine)
+
+    @property
     def tree(self) -> EvidenceTree:
         """The Merkle tree over the evidence: what checkpoints and proofs are made of."""
         return EvidenceTree(self._engine)
@@ -107,18 +113,19 @@ class Ledger:
         with writing(self._engine) as connection:
             return releases.begin(connection, record, actor=actor)
 
-    def draft(self, release_id: str, facts: Mapping[str, Any]) -> None:
+    def draft(self, release_id: str, facts: Mapping[str, Any], note: Note | None = None) -> None:
         """Add facts to the draft of a staged release's manifest: what its tasks tell each other.
 
         Args:
             release_id: The release.
             facts: JSON of names, types, counts and digests, by name; one that is there already is replaced.
+            note: What is told of it in the evidence: what the task did that found the facts out.
 
         Raises:
             ReleaseError: The release is unknown or not staged.
         """
         with writing(self._engine) as connection:
-            releases.draft(connection, release_id, facts)
+            releases.draft(connection, release_id, facts, note)
 
     def publish(
         self,
@@ -274,7 +281,9 @@ class Ledger:
             )
         return schema
 
-    def append_evidence(self, kind: str, subject: str, payload: Mapping[str, Any], *, actor: str) -> Entry:
+    def append_evidence(
+        self, kind: str, subject: str, payload: Mapping[str, Any], *, actor: str, once: bool = False
+    ) -> Entry:
         """Add an entry to the evidence. It is never changed or deleted, so it must hold no personal data.
 
         Args:
@@ -283,12 +292,19 @@ class Ledger:
             payload: A JSON object of names, types, counts and digests; at most 64 KiB, texts of at most 1024
                 characters.
             actor: Who did it.
+            once: Whether the last entry of this kind and subject, if it says the same, is returned instead.
 
         Raises:
             LedgerError: The entry is not what evidence may hold.
         """
+        add = evidence.append_once if once else evidence.append
         with writing(self._engine) as connection:
-            return evidence.append(connection, kind=kind, subject=subject, payload=payload, actor=actor)
+            return add(connection, kind=kind, subject=subject, payload=payload, actor=actor)
+
+    def evidence_of(self, subject: str, *kinds: str) -> tuple[Entry, ...]:
+        """The entries of a subject, in order: of some kinds, or of all where none is named."""
+        with reading(self._engine) as connection:
+            return evidence.of(connection, subject, *kinds)
 
     def erase_payload(self, seq: int, reason: str, actor: str) -> Entry:
         """Erase the payload of an entry of the evidence, and its salt; its digests and all proofs stay valid.

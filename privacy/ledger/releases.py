@@ -35,7 +35,7 @@ def begin(connection: Connection, record: ReleaseRecord, *, actor: str) -> Relea
     row = releases.c
     same_run = and_(row.policy == record.policy, row.dataset == record.dataset, row.run_key == record.run_key)
     found = _select(connection, same_run)
-    return _begin_again(connection, found[0], record, actor) if found else _insert(connection, record)
+    return _begin_again(connection, found[0], record, actor) if found else _insert(connection, record, actor)
 
 
 def _begin_again(
@@ -50,18 +50,20 @@ def _begin_again(
         )
     if existing.state in (ReleaseState.CURRENT, ReleaseState.SUPERSEDED):
         return existing
-    if existing.state is not ReleaseState.STAGED:
-        _record(connection, "release.begun_again", existing, {"was": existing.state}, actor)
-    elif (existing.policy_digest, existing.plan_digest) == (record.policy_digest, record.plan_digest):
+    same = (existing.policy_digest, existing.plan_digest) == (record.policy_digest, record.plan_digest)
+    if existing.state is ReleaseState.STAGED and same:
         # The same run twice at once: what the other has drafted stays.
         return existing
-    return _store(connection, replace(record, release_id=existing.release_id))
+    again = replace(record, release_id=existing.release_id)
+    _record(connection, "release.begun_again", again, {"was": existing.state, **_digests(record)}, actor)
+    return _store(connection, again)
 
 
-def _insert(connection: Connection, record: ReleaseRecord) -> ReleaseRecord:
+def _insert(connection: Connection, record: ReleaseRecord, actor: str) -> ReleaseRecord:
     if _select(connection, releases.c.release_id == record.release_id):
         raise ReleaseError("the release's id is taken by another run", where=record.where)
     connection.execute(insert(releases), _row(record))
+    _record(connection, "release.begun", record, {"run_key": record.run_key, **_digests(record)}, actor)
     return record
 
 
@@ -92,20 +94,16 @@ def publish(
         published_at=utc_now(),
         expires_at=expires_at,
     )
-    entry = _record(
-        connection,
-        "release.published",
-        published,
-        {
-            "run_key": published.run_key,
-            "policy_digest": published.policy_digest,
-            "plan_digest": published.plan_digest,
-            "manifest_digest": published.manifest_digest,
-            "rows_out": rows_out,
-            "supersedes": previous and previous.release_id,
-        },
-        actor,
-    )
+    told = {
+        "run_key": published.run_key,
+        **_digests(published),
+        "manifest_digest": published.manifest_digest,
+        "rows_out": rows_out,
+        "supersedes": previous and previous.release_id,
+    }
+    if "suppressed_rows" in manifest:
+        told["suppressed_rows"] = manifest["suppressed_rows"]
+    entry = _record(connection, "release.published", published, told, actor)
     return _store(connection, replace(published, published_seq=entry.seq))
 
 
@@ -140,12 +138,16 @@ def roll_back(
     return _store(connection, replace(good, state=ReleaseState.CURRENT))
 
 
-def draft(connection: Connection, release_id: str, facts: Mapping[str, Any]) -> None:
+def draft(
+    connection: Connection, release_id: str, facts: Mapping[str, Any], note: evidence.Note | None = None
+) -> None:
     """Add to the draft of a manifest. See `Ledger.draft`."""
     record = find(connection, release_id)
     _expect(record, ReleaseState.STAGED, to="drafted", fix="begin a new release")
     text = canonical_json({**(record.manifest or {}), **facts})
     _store(connection, replace(record, manifest=read_canonical(text), manifest_digest=sha256_of(text)))
+    if note is not None:
+        _record(connection, note.kind, record, note.payload, note.actor)
 
 
 def rollback_target(
@@ -332,6 +334,11 @@ def _record(
 ) -> evidence.Entry:
     payload = {"destination": record.destination, **payload}
     return evidence.append(connection, kind=kind, subject=record.subject, payload=payload, actor=actor)
+
+
+def _digests(record: ReleaseRecord) -> dict[str, str]:
+    """By which policy and plan."""
+    return {"policy_digest": record.policy_digest, "plan_digest": record.plan_digest}
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[ReleaseRecord]:

@@ -107,6 +107,13 @@ class RetentionRuns:
             told = {"run": run_id, **done}
             _note(connection, "retention.enforced", found["policy"], found["dataset"], told, found["actor"])
 
+    def find(self, run_id: str) -> RetentionRun | None:
+        """The run of that name, if there is one."""
+        with reading(self._engine) as connection:
+            wanted = select(retention_runs).where(retention_runs.c.run_id == run_id)
+            found = connection.execute(wanted).mappings().one_or_none()
+            return None if found is None else _from_row(dict(found))
+
     def last(self, policy: str, dataset: str) -> RetentionRun | None:
         """The run with the latest clock, be it through or not."""
         return next(iter(self.listed(policy, dataset)), None)

@@ -277,6 +277,21 @@ hold_subjects = Table(
     Column("subject", String(64), primary_key=True),
 )
 
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("policy", String(128), primary_key=True),
+    Column("domain", String(512), primary_key=True),
+    Column("key_version", Integer, primary_key=True, autoincrement=False),
+    Column("hash", String(64), primary_key=True),
+    Column("request_id", String(128), nullable=False),
+    Column("batch_id", String(128), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # A value that got here by mistake is refused, not kept.
+    CheckConstraint("length(hash) = 64", name="hash"),
+    Index("ix_suppressed_request", "policy", "request_id"),
+)
+
 erasure_batches = Table(
     "erasure_batches",
     metadata,
@@ -324,13 +339,12 @@ erasure_requests = Table(
     Column("identifiers", Text, nullable=False),
     Column("subject", String(64), nullable=False),
     Column("key_version", Integer, nullable=False),
-    # What the person is named by, sealed; null once it is destroyed.
+    # What the person is named by, sealed, and what else was known when a batch left some; null once it is destroyed.
     Column("sealed", LargeBinary),
-    # All that was known of the person when a batch ended without being through, sealed.
-    Column("closure", LargeBinary),
-    Column("closure_version", Integer),
     Column("requested_by", String(512), nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
+    # Whose days deadlines are counted in.
+    Column("time_zone", String(64), nullable=False),
     # Without extensions.
     Column("first_due_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
@@ -343,10 +357,6 @@ erasure_requests = Table(
         "state IN ('waiting', 'erasing', 'held', 'incomplete', 'complete', 'cancelled')", name="state"
     ),
     CheckConstraint("(sealed IS NULL) = (state IN ('complete', 'cancelled'))", name="sealed"),
-    CheckConstraint(
-        "(closure IS NULL) = (closure_version IS NULL) AND (closure IS NULL OR sealed IS NOT NULL)",
-        name="closure",
-    ),
     CheckConstraint("(paused_at IS NULL) = (paused_reason IS NULL)", name="paused"),
     CheckConstraint("state <> 'erasing' OR (batch_id IS NOT NULL AND paused_at IS NULL)", name="erasing"),
     CheckConstraint("(finished_at IS NULL) = (state IN ('waiting', 'erasing'))", name="finished"),
@@ -376,6 +386,7 @@ erasure_steps = Table(
     metadata,
     Column("batch_id", String(64), ForeignKey("erasure_batches.batch_id"), primary_key=True),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("stage", Integer, nullable=False),
     Column("name", String(512), nullable=False),
     Column("begun_at", UtcDateTime),
     Column("done_at", UtcDateTime),

@@ -86,7 +86,7 @@ def _zones(loaded: LoadedPolicy) -> Iterator[Finding]:
 def _periods(loaded: LoadedPolicy) -> Iterator[Finding]:
     """What is kept is kept for some time, and no longer than the calendar goes back."""
     for each in _rules(loaded):
-        for word in ("after", "grace", "at_the_latest"):
+        for word in ("after", "grace", "at_the_latest", "backups_expire_after"):
             period = getattr(each.rule, word)
             if period is None:
                 continue
@@ -95,6 +95,18 @@ def _periods(loaded: LoadedPolicy) -> Iterator[Finding]:
                 yield each.finding((word,), "period", message, "write a period of some years at most")
             elif word != "grace" and before(_DAYS[0], period) == _DAYS[0]:
                 yield each.finding((word,), "period", f"{period} has no length", "write a period such as P3Y")
+
+
+def _staging(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """What is staged may lie for some time: what a living task has staged for the next one is not to go under it."""
+    release = loaded.policy.release
+    period = None if release is None else release.staging_expires_after
+    place, rule = ("release", "staging_expires_after"), "staging-period"
+    if period is not None and not _reaches(period):
+        message = f"{period} leads beyond the calendar"
+        yield loaded.finding(place, rule, message, "write a period of some days")
+    elif period is not None and before(_DAYS[0], period) == _DAYS[0]:
+        yield loaded.finding(place, rule, f"{period} has no length", "write a period such as P1D")
 
 
 def _reaches(period: str) -> bool:
@@ -142,5 +154,6 @@ RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _periods,
     _releases,
     _limits,
+    _staging,
 )
 """What `check` runs of this section."""

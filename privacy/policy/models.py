@@ -203,6 +203,8 @@ class Release(Described):
     """`fused` treats a table in one pass with no personal data staged between; `stepwise` is a task a step."""
     expires_after: Period | None = None
     """How long a release may be used, from its publication."""
+    staging_expires_after: Period = "P1D"
+    """How long what killed runs have staged may lie, untouched, before it is removed. It is personal data."""
     classify: bool = False
     """Whether each release first looks at its columns, and stops where one declared `none` holds personal data."""
 

@@ -27,5 +27,7 @@ class Retention(Described):
     """The largest share of the rows that one run may delete unless somebody approves it."""
     after_releases: tuple[Name, ...] = ()
     """Data sets and queries that must have been released with the rows before these go."""
+    backups_expire_after: Period | None = None
+    """How long backups of the source are kept: certificates tell by it when rows are gone from these, too."""
     at_the_latest: Period | None = None
     """When rows go although a release is missing: a hard limit, counted as `after` is."""

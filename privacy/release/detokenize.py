@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
+from airflow_veil.privacy.erasure.suppression import looked_up, suppression_of
+from airflow_veil.privacy.erasure.withheld import Withheld
 from airflow_veil.privacy.errors import ReleaseError, TransformError
 from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.lineage.model import LineageRecord
@@ -33,11 +35,13 @@ class Detokenized:
     Attributes:
         rows: Rows of the file.
         values: Values that are not null, over all columns.
+        withheld: Values that did not come back, for they are erased people's.
         lineage: Which columns became what they stand for.
     """
 
     rows: int
     values: int
+    withheld: int = 0
     lineage: LineageRecord
 
 
@@ -58,7 +62,7 @@ def detokenize(
         dataset: The data set whose treatments made the tokens.
         input: Parquet file or folder.
         output: Folder to write; it must not be there yet.
-        columns: The columns to turn back; the others are copied.
+        columns: The columns to turn back; the others are copied. What is an erased person's becomes null.
         reason: Why, in at least ten characters.
         actor: Who.
 
@@ -68,7 +72,9 @@ def detokenize(
     Raises:
         ReleaseError: There is no reason, or the output exists.
         TransformError: A column is not reversible, or does not hold tokens of this policy.
-        KeyRingError: A key version was destroyed: its tokens are unreadable for good.
+        KeyRingError: A key version was destroyed: its tokens are unreadable for good; or the suppression list cannot
+            be checked without it.
+        ErasureError: People were erased, and the policy no longer says in which columns they are.
     """
     if len(reason.strip()) < 10:
         raise ReleaseError(
@@ -77,6 +83,8 @@ def detokenize(
     plan = plan_for(workspace, dataset)
     tokens = local_path(input, root=workspace.root)
     turned = {name: _as_made(_reversible(plan, name), tokens / MANIFEST) for name in columns}
+    withheld = _withheld(workspace, dataset)
+    looked = _looked_at(plan, withheld, turned, tokens)
     source = ParquetSource(tokens)
     target = local_path(output, root=workspace.root)
     if target.exists():
@@ -87,11 +95,11 @@ def detokenize(
         {"columns": list(columns), "reason": reason, "plan_digest": plan.digest},
         actor=actor,
     )
-    done = _turn(workspace, plan, source, target, turned)
+    done = _turn(workspace, plan, source, target, turned, withheld, looked)
     workspace.ledger.append_evidence(
         "detokenize.done",
         f"{plan.policy}/{dataset}",
-        {"columns": list(columns), "rows": done.rows, "values": done.values},
+        {"columns": list(columns), "rows": done.rows, "values": done.values, "withheld": done.withheld},
         actor=actor,
     )
     return done
@@ -109,27 +117,63 @@ def _reversible(plan: Plan, name: str) -> PlannedColumn:
     return column
 
 
+def _withheld(workspace: Workspace, dataset: str) -> Withheld:
+    """What must not come back, by the suppression list as it is now."""
+    suppression = suppression_of(workspace)
+    withheld = Withheld(
+        suppression, looked_up(suppression, workspace.loaded.policy, dataset, identifiers=True)
+    )
+    for edge in withheld.edges:
+        suppression.ready(edge.domain)
+    return withheld
+
+
+def _looked_at(
+    plan: Plan, withheld: Withheld, turned: Mapping[str, PlannedColumn], tokens: Path
+) -> dict[str, PlannedColumn | None]:
+    """The columns that tell whose a row is, though nobody asked for them; None where they left as they were."""
+    names = ParquetSource(tokens).schema().names if withheld.columns else []
+    others: dict[str, PlannedColumn | None] = {}
+    for name in withheld.columns:
+        column = next((c for c in plan.released if c.name == name), None)
+        if column is None or name in turned or name not in names:
+            continue
+        if column.properties.reversible and column.key_domain is not None:
+            others[name] = _as_made(column, tokens / MANIFEST)
+        elif column.transform.word == "keep":
+            others[name] = None
+    return others
+
+
 def _turn(
-    workspace: Workspace, plan: Plan, source: ParquetSource, target: Path, turned: dict[str, PlannedColumn]
+    workspace: Workspace,
+    plan: Plan,
+    source: ParquetSource,
+    target: Path,
+    turned: dict[str, PlannedColumn],
+    withheld: Withheld,
+    looked: Mapping[str, PlannedColumn | None],
 ) -> Detokenized:
-    rows = values = 0
+    rows = values = kept_back = 0
     names = source.schema().names
+    there = {name: column for name, column in turned.items() if name in names}
     with _owner_only(), ParquetWriter(target, source.schema()) as writer:
         for batch in source.batches(names, batch_rows=BATCH_ROWS):
-            arrays = [_column(workspace, plan, turned.get(name), batch.column(name)) for name in names]
-            writer.write(pa.RecordBatch.from_arrays(arrays, schema=source.schema()))
+            arrays = {name: batch.column(name) for name in names}
+            back = {name: _back(workspace, plan, column, arrays[name]) for name, column in there.items()}
+            raw = {name: _back(workspace, plan, column, arrays[name]) for name, column in looked.items()}
+            back, count = withheld(back, {**raw, **back}, batch.num_rows)
+            arrays |= {name: array.cast(arrays[name].type) for name, array in back.items()}
+            writer.write(pa.RecordBatch.from_arrays(list(arrays.values()), schema=source.schema()))
             rows += batch.num_rows
-            values += sum(
-                len(array) - array.null_count
-                for name, array in zip(names, arrays, strict=True)
-                if name in turned
-            )
+            kept_back += count
+            values += sum(len(array) - array.null_count for array in back.values())
         written = writer.close()
     # The tokens were made by this plan, so the columns that are turned back are the source's again.
     made = lineage.of_stage(fused(plan), workspace.source(plan.dataset).identity, source.identity)
     identity = DatasetIdentity("file", str(target.absolute()))
     told = lineage.of_detokenizing(made, identity, columns=turned, written=written)
-    return Detokenized(rows=rows, values=values, lineage=told)
+    return Detokenized(rows=rows, values=values, withheld=kept_back, lineage=told)
 
 
 def _as_made(column: PlannedColumn, manifest: Path) -> PlannedColumn:
@@ -144,11 +188,11 @@ def _as_made(column: PlannedColumn, manifest: Path) -> PlannedColumn:
     return replace(column, key_version=versions.get(column.name) or column.key_version)
 
 
-def _column(workspace: Workspace, plan: Plan, column: PlannedColumn | None, array: pa.Array) -> pa.Array:
+def _back(workspace: Workspace, plan: Plan, column: PlannedColumn | None, array: pa.Array) -> pa.Array:
+    """What a column stands for; as it is, where it left so."""
     if column is None:
         return array
-    back = column.transform.reverse(array, plan.binding(column, workspace.keys))
-    return back.cast(array.type)
+    return column.transform.reverse(array, plan.binding(column, workspace.keys))
 
 
 @contextmanager

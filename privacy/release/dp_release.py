@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ from airflow_veil.privacy.dp.noise import draw
 from airflow_veil.privacy.dp.query import Query, compile_query
 from airflow_veil.privacy.dp.record import budget_of, record
 from airflow_veil.privacy.dp.totals import totals
+from airflow_veil.privacy.erasure.suppressing import suppressing
+from airflow_veil.privacy.erasure.suppression import suppression_of
 from airflow_veil.privacy.errors import StorageError, VeilError
 from airflow_veil.privacy.ledger import budget as ledger
 from airflow_veil.privacy.ledger.canonical import canonical_json
@@ -37,6 +40,7 @@ from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.interval import Interval
 from airflow_veil.privacy.release.publish import commit
 from airflow_veil.privacy.release.reference import Reference
+from airflow_veil.privacy.release.scrub import seconds_of
 from airflow_veil.privacy.release.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,8 +48,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 600.0
 """Seconds to wait for another task that is at the same answer."""
-_ORPHANS_AFTER = 86_400.0
-"""Seconds after which what a killed task has left beside the answers is removed: a day."""
 
 
 def release(
@@ -69,21 +71,45 @@ def release(
         StorageError: The source or the destination cannot be used; nothing is published.
         LedgerError: The ledger cannot be used.
     """
-    query = compile_query(workspace.loaded, name)
-    answer = _answer(workspace, query, interval, actor=actor, again=again, reason=reason)
-    return _publish(workspace, query, interval, answer, actor=actor)
+    asked = _Asked(workspace, compile_query(workspace.loaded, name), interval)
+    answer = _answer(asked, actor=actor, again=again, reason=reason)
+    return _publish(asked, answer, actor=actor)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query and the interval it is answered for, with what all steps need: planned once, opened once."""
+
+    workspace: Workspace
+    query: Query
+    interval: Interval
+
+    @cached_property
+    def planned(self) -> tuple[Measurement, ...]:
+        """Its measurements."""
+        return measurements(self.query)
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The data set that is asked, and those that its references lead through."""
+        return _sources(self.workspace, self.query)
 
 
 def request_of(
     workspace: Workspace, query: Query, interval: Interval, *, again: str = "", reason: str = ""
 ) -> ledger.Request:
     """What is asked of the ledger: which answer, and its price. Of the sources sizes and times are read, no row."""
+    return _request(_Asked(workspace, query, interval), again=again, reason=reason)
+
+
+def _request(asked: _Asked, *, again: str, reason: str) -> ledger.Request:
+    query = asked.query
     return ledger.Request(
         budget=query.budget,
         query_digest=query.digest,
-        data_version=_data_version(_sources(workspace, query)),
-        interval_key=interval.key,
-        loss=loss_of(measurements(query)),
+        data_version=_data_version(asked.sources),
+        interval_key=asked.interval.key,
+        loss=loss_of(asked.planned),
         policy=query.policy,
         dataset=query.dataset,
         query=query.name,
@@ -105,32 +131,31 @@ def account_of(workspace: Workspace, query: Query) -> ledger.Account:
     )
 
 
-def _answer(
-    workspace: Workspace, query: Query, interval: Interval, *, actor: str, again: str, reason: str
-) -> ledger.StoredAnswer:
+def _answer(asked: _Asked, *, actor: str, again: str, reason: str) -> ledger.StoredAnswer:
     """The stored answer; drawn, if there is none yet."""
-    budgets = workspace.ledger.budgets
-    budgets.open(account_of(workspace, query), actor=actor)
-    request = request_of(workspace, query, interval, again=again, reason=reason)
+    budgets = asked.workspace.ledger.budgets
+    budgets.open(account_of(asked.workspace, asked.query), actor=actor)
+    request = _request(asked, again=again, reason=reason)
     claim = budgets.reserve_waiting(request, actor=actor, patience_seconds=PATIENCE)
     if isinstance(claim, ledger.StoredAnswer):
         return claim
     with held(budgets, claim):
-        return _draw(workspace, query, interval, claim)
+        return _draw(asked, claim)
 
 
-def _draw(workspace: Workspace, query: Query, interval: Interval, claim: ledger.Claim) -> ledger.StoredAnswer:
+def _draw(asked: _Asked, claim: ledger.Claim) -> ledger.StoredAnswer:
     """Read, draw and store. Money is given back where something fails before anything is drawn."""
-    budgets, sources = workspace.ledger.budgets, _sources(workspace, query)
-    planned = measurements(query)
+    workspace, query, planned = asked.workspace, asked.query, asked.planned
+    budgets = workspace.ledger.budgets
     try:
+        sources = _without_erased(workspace, asked.sources)
         exact = totals(query, sources[query.dataset], joined=sources)
         _unchanged(workspace, query, claim)
     except BaseException as error:
         with suppress(VeilError):
             budgets.void(claim, f"nothing was drawn: {type(error).__name__}")
         raise
-    claim = budgets.drawing(claim, [_event(query, one, interval) for one in planned])
+    claim = budgets.drawing(claim, [_event(query, one, asked.interval) for one in planned])
     drawn = draw(query, planned, exact.cells)
     keys = [labels.take(pa.array(drawn.groups)) for labels in exact.keys]
     table = answers.answer(query, planned, drawn, keys)
@@ -141,7 +166,7 @@ def _event(query: Query, planned: Measurement, interval: Interval) -> ledger.Mea
     return ledger.Measurement(
         statistic=planned.name,
         mechanism=planned.mechanism.value,
-        noise=query.noise if planned.quantile is None else planned.mechanism.value,
+        noise=query.noise if planned.aim is None else planned.mechanism.value,
         sensitivity=repr(planned.sensitivity),
         scale=repr(planned.scale),
         loss=planned.loss,
@@ -153,10 +178,9 @@ def _event(query: Query, planned: Measurement, interval: Interval) -> ledger.Mea
     )
 
 
-def _publish(
-    workspace: Workspace, query: Query, interval: Interval, answer: ledger.StoredAnswer, *, actor: str
-) -> Done:
+def _publish(asked: _Asked, answer: ledger.StoredAnswer, *, actor: str) -> Done:
     """Publish a stored answer; again, where it was, with the same result."""
+    workspace, query, interval = asked.workspace, asked.query, asked.interval
     destination = workspace.destination
     # The charge's random name, and nothing of the data, makes the release's. Two queries that ask the same have one
     # answer, and a release each.
@@ -179,7 +203,7 @@ def _publish(
     table, told = stored.from_bytes(answer.answer)
     published = begun.state is not ReleaseState.STAGED
     written = None if published else _stage(workspace, begun, table)
-    sources = {name: source.identity for name, source in _sources(workspace, query).items()}
+    sources = {name: source.identity for name, source in asked.sources.items()}
     target = destination.identity(query.name)
     made = of_answer(
         workspace.loaded, query, sources, target, table.schema, rows=table.num_rows, written=written
@@ -195,7 +219,7 @@ def _publish(
         }
         final = manifest.final(replace(begun, manifest=facts), workspace.loaded, now=datetime.now(UTC))
         commit(workspace, begun, final, rows_out=table.num_rows, actor=actor)
-        destination.sweep(query.name, _ORPHANS_AFTER)
+        destination.sweep(query.name, seconds_of(workspace))
     made = replace(
         made, output=made.output and replace(made.output, version=begun.release_id, published=True)
     )
@@ -229,6 +253,16 @@ def _sources(workspace: Workspace, query: Query) -> dict[str, Source]:
     return {name: workspace.source(name) for name in (query.dataset, *(join.dataset for join in query.joins))}
 
 
+def _without_erased(workspace: Workspace, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The sources without people who were erased: no answer counts them, though upstream sends them again.
+
+    Whether a row counts depends on that row and the list alone, so what a unit changes stays bounded. How many rows
+    were left out is an exact figure of private tables, and told nowhere.
+    """
+    suppression = suppression_of(workspace)
+    return {name: suppressing(workspace, name, source, suppression) for name, source in sources.items()}
+
+
 def _data_version(sources: Mapping[str, Source]) -> str:
     """One digest of what identifies the rows. It stays in the ledger: who knows it could test guesses."""
     facts: dict[str, Any] = {name: dict(source.fingerprint()) for name, source in sources.items()}
@@ -236,7 +270,7 @@ def _data_version(sources: Mapping[str, Source]) -> str:
 
 
 def _unchanged(workspace: Workspace, query: Query, claim: ledger.Claim) -> None:
-    """What was read is the version that is paid for."""
+    """What was read is the version that is paid for. It is opened anew: an open source knows the files it had."""
     if _data_version(_sources(workspace, query)) != claim.request.data_version:
         raise StorageError(
             "The source changed while it was read",

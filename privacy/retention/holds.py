@@ -19,6 +19,7 @@ from airflow_veil.privacy.plan.bind import subject_root
 from airflow_veil.privacy.rewriting.loss import Mask
 from airflow_veil.privacy.storage.batches import plain
 from airflow_veil.privacy.transforms.canonical import canonical
+from airflow_veil.privacy.transforms.spelled import spelled
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.keys.ring import KeyRing
@@ -138,7 +139,7 @@ def place(
             fix="hold all rows: name no subject",
         )
     kind = plain(schema_holder.schema().field(column).type)
-    texts = _spelled(list(subjects), kind, column)
+    texts = spelled(list(subjects), kind, column=column, failure=RetentionError)
     ring, domain = workspace.keys, subject_root(policy, dataset)
     version = ring.current
     return workspace.ledger.holds.place(
@@ -150,12 +151,3 @@ def place(
         domain=domain,
         key_version=version,
     )
-
-
-def _spelled(subjects: list[str], kind: pa.DataType, column: str) -> pa.Array:
-    """The subjects as the column would spell them."""
-    try:
-        return canonical(pa.array(subjects, pa.string()).cast(kind), where=f"column {column}")
-    except pa.ArrowException:
-        message = f"a subject is no {kind}, which column {column} is of"
-    raise RetentionError(message, expected="one value a line, as the source spells it")

@@ -1,6 +1,8 @@
 """Retention, as tasks and commands call it: plan in counts, then enforce; and releases, which expire by the policy.
 
-    policy, clock ──► cut-off ──► survey of files or tables ──► plan ──cap, clock──► enforce ──► ledger, evidence
+    policy, clock ──► cut-off ──► survey of files or tables ──► plan ──cap, clock──► enforce ──► verify ──► certificate
+                                                                              │             │            │
+                                                                              └── ledger, evidence ──────┘
 
 A run derives all of it anew, so it can be killed, retried or run twice at once: see `files.py`. The ledger has the plan
 before the first row goes, and what was done when the last is gone.
@@ -28,6 +30,7 @@ from airflow_veil.privacy.retention.holds import Keeper, keeper_of
 from airflow_veil.privacy.retention.postgres_table import PostgresStore
 from airflow_veil.privacy.retention.sqlite_table import SqliteStore
 from airflow_veil.privacy.retention.survey import Survey
+from airflow_veil.privacy.retention.verify import verify
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
@@ -105,12 +108,14 @@ class Enforced:
     """What a run did.
 
     Attributes:
+        run_id: The name of the run.
         plan: What it was going to do.
         counts: What became of the rows.
         files: What became of the files.
         lineage: The same for lineage.
     """
 
+    run_id: str
     plan: RetentionPlan
     counts: Counts
     files: Files
@@ -170,6 +175,7 @@ def enforce(
         RetentionError: The data set has no retention.
         SchemaError: There is no such data set, or its source has no such time.
         StorageError: The source cannot be changed; what was not changed is as it was.
+        UnverifiedError: Rows were deleted, and a second look does not find what it should.
         LedgerError: The ledger cannot be used.
     """
     rule = rule_of(workspace, dataset)
@@ -186,7 +192,7 @@ def enforce(
             dataset,
             cut_off=cut.moment,
             at=cut.at,
-            planned=planned.as_dict(),
+            planned=planned.as_dict() | _terms(workspace, dataset, rule),
             actor=actor,
             approved_by=given.by if given else None,
             approval=given.reason if given else None,
@@ -207,9 +213,20 @@ def enforce(
             rows=counts.rows,
             left=counts.rows - counts.delete,
         )
-        done = Enforced(plan=planned, counts=counts, files=files, lineage=lineage)
+        done = Enforced(run_id=run_id, plan=planned, counts=counts, files=files, lineage=lineage)
         ledger.retention.finish(run_id, done.as_dict())
+        verify(workspace, done, rule.from_, actor=actor)
     return done
+
+
+def _terms(workspace: Workspace, dataset: str, rule: Retention) -> dict[str, Any]:
+    """By what a run deletes, and from where: kept with it, since the policy may be another one tomorrow."""
+    source = workspace.source(dataset).identity
+    return {
+        "policy_digest": workspace.loaded.digest,
+        "rule": rule.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "source": {"namespace": source.namespace, "name": source.name},
+    }
 
 
 def rule_of(workspace: Workspace, dataset: str) -> Retention:

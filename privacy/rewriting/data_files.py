@@ -179,6 +179,7 @@ class DataFiles:
         frozen: Callable[[], AbstractContextManager[K]],
         *,
         may_drop: bool,
+        keeper: K | None = None,
     ) -> tuple[T, Done]:
         """Take out of one file what it is to lose; one that loses nothing is not touched.
 
@@ -187,6 +188,7 @@ class DataFiles:
             change: Tells what it loses.
             frozen: Gives what is held, and keeps it so for the block.
             may_drop: Whether the file may go if all its rows do; else it stays without rows.
+            keeper: What was held a moment ago, where it is known.
 
         Returns:
             What the change told, and what became of the file.
@@ -197,27 +199,30 @@ class DataFiles:
         where = self.set.where(file)
 
         @contextmanager
-        def attempt(keeper: K) -> Iterator[tuple[Callable[[], None], tuple[T, Done]]]:
+        def attempt(keeper: K) -> Iterator[tuple[Callable[[], None] | None, tuple[T, Done]]]:
             seen = state(file.path)
             loss, told = change.decide(file, keeper)
-            if not loss.any:
-                yield _nothing, (told, Done())
+            home = change.home(file)
+            # A file that has no rows any more may still lie under a name that must go.
+            whole = loss.whole or (not len(loss) and home != file.path)
+            if not loss.any and not whole:
+                yield None, (told, Done())
                 return
             self.check_alone(file)
             # First, so that a kill in between leaves none: readers do without them.
             self._drop_sidecars(file.path)
-            if loss.whole and may_drop and self.is_folder:
+            if whole and may_drop and self.is_folder:
                 yield lambda: self._drop(file.path, seen, where), (told, Done(dropped=True))
                 return
             with self._draft(file, loss, change, where) as draft:
                 beside = DataFile(draft, file.name, file.partition)
                 if not change.is_clean(beside, keeper, rows=len(loss) - int(loss.gone.sum())):
                     raise _wrong(where)
-                home = change.home(file) if loss.whole else file.path
-                yield lambda: self._swap(file.path, draft, home, seen, where), (told, Done(rewritten=True))
+                place = home if whole else file.path
+                yield lambda: self._swap(file.path, draft, place, seen, where), (told, Done(rewritten=True))
 
         with storing("deleting rows", where):
-            return under_holds(frozen, attempt)
+            return under_holds(frozen, attempt, keeper)
 
     def _drop(self, path: Path, seen: tuple[int, ...], where: str) -> None:
         check_unchanged(path, seen, where)
@@ -278,10 +283,6 @@ class Plain:
     def home(self, file: DataFile) -> Path:
         """See `Change.home`."""
         return file.path
-
-
-def _nothing() -> None:
-    """The step of a change that changes nothing."""
 
 
 def _wrong(where: str) -> StorageError:

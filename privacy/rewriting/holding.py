@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 def under_holds(
     frozen: Callable[[], AbstractContextManager[K]],
-    attempt: Callable[[K], AbstractContextManager[tuple[Callable[[], None], T]]],
+    attempt: Callable[[K], AbstractContextManager[tuple[Callable[[], None] | None, T]]],
+    keeper: K | None = None,
 ) -> T:
     """Make a change by what is held at the moment of its one step.
 
@@ -32,17 +33,22 @@ def under_holds(
 
     Args:
         frozen: Gives what is held, and keeps it so for the block.
-        attempt: Prepares the change by what is held; gives the step that makes it, and what to return then. At the end
-            of the block all that was prepared and not made is gone.
+        attempt: Prepares the change by what is held; gives the step that makes it, None where there is nothing to do,
+            and what to return then. At the end of the block all that was prepared and not made is gone.
+        keeper: What was held a moment ago, where it is known.
 
     Returns:
         What the attempt that was made told.
     """
-    with frozen() as first:
-        keeper = first
+    if keeper is None:
+        with frozen() as first:
+            keeper = first
     while True:
-        with attempt(keeper) as (step, told), frozen() as now:
-            if now.held == keeper.held:
-                step()
+        with attempt(keeper) as (step, told):
+            if step is None:
                 return told
+            with frozen() as now:
+                if now.held == keeper.held:
+                    step()
+                    return told
         keeper = now

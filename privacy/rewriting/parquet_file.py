@@ -1,9 +1,9 @@
 """One Parquet file: its columns, and writing it anew without some of its rows and cells.
 
 The new file has the same schema, compression, encodings and row groups. Nothing that was lost is in it: dictionaries
-are taken apart before rows are chosen and made anew by the writer, and so are statistics, page indexes and bloom
-filters. Arrow cannot copy a row group as it lies, so all of them are decoded and encoded again: the next one is read
-while one is written. Memory: two row groups.
+are cut down to what is in use, and statistics, page indexes and bloom filters are made anew by the writer. Arrow cannot
+copy a row group as it lies, so all of them are decoded and encoded again: the next one is read while one is written.
+Memory: two row groups.
 """
 
 from __future__ import annotations
@@ -17,22 +17,17 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from airflow_veil.privacy.rewriting.dictionaries import cut_down, is_kept, repeating
 from airflow_veil.privacy.rewriting.loss import Loss, Mask
-from airflow_veil.privacy.storage.batches import plain_array
+from airflow_veil.privacy.storage.batches import plain, plain_array
 from airflow_veil.privacy.storage.failure import unfit
 
 BATCH_ROWS = 1 << 16
 WRITE_BUFFER = 4 << 20
 """Bytes that are handed to the file at a time."""
-PAYS = 0.9
-"""A dictionary that leaves more than so much of the plain size was given up by who wrote the file,"""
-LARGEST = 1 << 20
-"""which happens when it has so many bytes."""
 _VERSIONS = ("1.0", "2.4", "2.6")
-_WIDTHS = {"INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
 
 Metadata: TypeAlias = Mapping[bytes, bytes]
 """What a footer says besides the schema: by whom, what Arrow and pandas made of the columns, what anybody noted."""
@@ -59,6 +54,12 @@ def rows_of(path: Path) -> int:
     return rows
 
 
+def is_nullable(path: Path, column: str) -> bool:
+    """Whether a column of a file takes nulls."""
+    nullable: bool = pq.read_schema(path).field(column).nullable
+    return nullable
+
+
 def check(path: Path, *, where: str) -> None:
     """Check that a file can be written anew so that nothing is left behind.
 
@@ -66,6 +67,13 @@ def check(path: Path, *, where: str) -> None:
         StorageError: It cannot.
     """
     _kept_schema(pq.read_schema(path), where)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    """The file, with texts that repeat as dictionaries."""
+    metadata = pq.read_metadata(path)
+    coded = repeating(metadata, metadata.schema.to_arrow_schema())
+    return pq.ParquetFile(path, metadata=metadata, read_dictionary=coded, pre_buffer=False)
 
 
 def rewrite(
@@ -88,7 +96,7 @@ def rewrite(
     Raises:
         StorageError: It cannot be written anew so that nothing of its rows is left behind.
     """
-    with pq.ParquetFile(path, pre_buffer=False) as file:
+    with _opened(path) as file:
         kept = _kept_schema(file.schema_arrow, where)
         # Arrow hands on page by page, and each call into Python costs: few large ones are cheaper.
         sink = pa.BufferedOutputStream(pa.PythonFile(draft, "w"), WRITE_BUFFER)
@@ -115,7 +123,7 @@ def ahead(items: Iterable[T]) -> Generator[T, None, None]:
 
 
 def _left(file: pq.ParquetFile, loss: Loss, kept: pa.Schema) -> Iterator[pa.Table]:
-    """What is left of each row group, decoded; one of which nothing is left is not read."""
+    """What is left of each row group; one of which nothing is left is not read."""
     start = 0
     for index in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(index).num_rows
@@ -123,15 +131,19 @@ def _left(file: pq.ParquetFile, loss: Loss, kept: pa.Schema) -> Iterator[pa.Tabl
         start += rows
         if lost.whole or not rows:
             continue
-        group = file.read_row_group(index)
-        yield _without(pa.table([_decoded(column) for column in group.columns], schema=kept), lost)
+        table = file.read_row_group(index)
+        arrays = zip(table.columns, kept, strict=True)
+        chosen = _without(
+            pa.table([_stored(column, field) for column, field in arrays], table.schema.names), lost
+        )
+        yield pa.table([_clean(column) for column in chosen.columns], schema=kept)
 
 
 def _without(table: pa.Table, loss: Loss) -> pa.Table:
     for name, mask in loss.cells.items():
         if mask.any():
             index = table.schema.get_field_index(name)
-            table = table.set_column(index, table.schema.field(index), emptied(table.column(index), mask))
+            table = table.set_column(index, name, emptied(table.column(index), mask))
     return table.filter(pa.array(~loss.gone)) if loss.gone.any() else table
 
 
@@ -140,17 +152,31 @@ def emptied(column: pa.ChunkedArray, cells: Mask) -> pa.ChunkedArray:
     return column.take(pa.array(np.arange(len(column)), mask=cells))
 
 
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    target = _decoded_type(column.type)
-    return column if column.type == target else column.cast(target)
+def _stored(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """A column in the type that it is chosen from and written in; dictionaries of texts stay for now."""
+    if pa.types.is_dictionary(field.type) or column.type == field.type:
+        return column
+    return column.cast(field.type)
 
 
-def _decoded_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+def _clean(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return cut_down(column) if pa.types.is_dictionary(column.type) else column
+
+
+def _kept_type(kind: pa.DataType) -> pa.DataType:
+    """The type to choose rows in and to write by: no views, of which Arrow cannot choose; no dictionaries but of texts.
+
+    These are cut down before they are written.
+    """
+    if pa.types.is_dictionary(kind):
+        value = _kept_type(kind.value_type)
+        coded = pa.types.is_string(value) or pa.types.is_binary(value)
+        return pa.dictionary(pa.int32(), value) if coded else value
+    return plain(kind) if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind) else kind
 
 
 def _kept_schema(schema: pa.Schema, where: str) -> pa.Schema:
-    """The schema to write by: without dictionaries, for they hold values of rows that went."""
+    """The schema to write by."""
     for field in schema:
         if pa.types.is_nested(field.type) and "dictionary<" in str(field.type):
             raise unfit(
@@ -158,7 +184,7 @@ def _kept_schema(schema: pa.Schema, where: str) -> pa.Schema:
                 where=where,
                 fix="write the file anew without them, or delete its rows yourself",
             )
-    return pa.schema([field.with_type(_decoded_type(field.type)) for field in schema])
+    return pa.schema([field.with_type(_kept_type(field.type)) for field in schema])
 
 
 def _options(file: pq.ParquetFile, sample: pa.Table | None) -> dict[str, Any]:
@@ -171,7 +197,7 @@ def _options(file: pq.ParquetFile, sample: pa.Table | None) -> dict[str, Any]:
     return {
         "version": version if version in _VERSIONS else "2.6",
         "compression": {chunk.path_in_schema: _codec(chunk.compression) for chunk in chunks} or "snappy",
-        "use_dictionary": [c.path_in_schema for c in chunks if _dictionary(c, sample)],
+        "use_dictionary": [c.path_in_schema for c in chunks if is_kept(c, sample)],
         "write_statistics": [c.path_in_schema for c in chunks if c.is_stats_set],
         "write_page_index": any(c.has_offset_index for c in chunks),
         "bloom_filter_options": {
@@ -180,32 +206,6 @@ def _options(file: pq.ParquetFile, sample: pa.Table | None) -> dict[str, Any]:
         or None,
         "use_deprecated_int96_timestamps": any(chunk.physical_type == "INT96" for chunk in chunks),
     }
-
-
-def _dictionary(chunk: pq.ColumnChunkMetaData, sample: pa.Table | None) -> bool:
-    """Whether a column had a dictionary that its writer kept to; to begin another one in vain takes twice the time."""
-    if not (chunk.has_dictionary_page or "RLE_DICTIONARY" in chunk.encodings):
-        return False
-    size = _plain_size(chunk, sample)
-    return (
-        size is None
-        or chunk.total_uncompressed_size <= LARGEST
-        or chunk.total_uncompressed_size < PAYS * size
-    )
-
-
-def _plain_size(chunk: pq.ColumnChunkMetaData, sample: pa.Table | None) -> float | None:
-    """About how many bytes a column would have without a dictionary; None where it is not known."""
-    if chunk.physical_type in _WIDTHS:
-        return float(_WIDTHS[chunk.physical_type] * chunk.num_values)
-    name = chunk.path_in_schema
-    if sample is None or name not in sample.schema.names or not sample.num_rows:
-        return None
-    column = sample.column(name)
-    if not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
-        return None
-    mean = pc.mean(pc.binary_length(column)).as_py()
-    return None if mean is None else (mean + 4) * chunk.num_values
 
 
 def _codec(name: str) -> str:

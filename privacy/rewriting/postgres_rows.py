@@ -115,6 +115,21 @@ def check(
     return int(oid)
 
 
+def check_count(count: int, expected: int, where: str) -> None:
+    """Check that as many rows were changed as were to be.
+
+    Raises:
+        StorageError: A trigger or a rule kept some; what was done so far is rolled back.
+    """
+    if count != expected:
+        raise unfit(
+            f"the database changed {count} of {expected} rows",
+            where=where,
+            expected="no trigger or rule that keeps rows",
+            fix="let the trigger or rule let them go",
+        )
+
+
 def missing(source: PostgresSource, names: list[str]) -> None:
     """Check that there are some columns.
 
@@ -128,7 +143,7 @@ def missing(source: PostgresSource, names: list[str]) -> None:
 
 
 def table(source: PostgresSource) -> str:
-    """The table in a statement with parameters, which begin with a per cent sign."""
+    """The table in a statement with parameters, which begin with a per cent sign; they may be none: `()`."""
     return source.table.sql.replace("%", "%%")
 
 

@@ -116,34 +116,27 @@ def lose(
         cells: Column to the numbers of the rows whose cell becomes null.
 
     Raises:
-        StorageError: Other rows refer to those that go; the table that has them is named.
+        StorageError: Other rows refer to those that go, and the table that has them is named; or a trigger kept some.
     """
     table = source.table.sql
     # Cells first: among them may be those that refer to rows that go.
     for column, rows in (cells or {}).items():
-        _listed(connection, rows)
-        connection.execute(
+        count = _listed(connection, rows)
+        done = connection.execute(
             f"UPDATE {table} SET {quoted(column)} = NULL WHERE _rowid_ IN (SELECT row FROM temp.veil_lost)"  # noqa: S608
         )
-    _listed(connection, gone)
+        _check_count(done.rowcount, count, source.where)
+    count = _listed(connection, gone)
     try:
-        connection.execute(
+        done = connection.execute(
             f"DELETE FROM {table} WHERE _rowid_ IN (SELECT row FROM temp.veil_lost)"  # noqa: S608
         )
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorname != "SQLITE_CONSTRAINT_FOREIGNKEY":
             raise
         referring = ", ".join(row[0] for row in connection.execute(_REFERRING, (source.table.table,)))
-        raise still_referred(referring, source.where) from None
-
-
-def still_referred(others: str, where: str) -> StorageError:
-    """The error that other rows refer to those that are to go."""
-    return StorageError(
-        f"rows of {others} still refer to rows that are to go; none went",
-        where=where,
-        fix="let the policy delete or mask those rows as well, then run again",
-    )
+        raise _still_referred(referring, source.where) from None
+    _check_count(done.rowcount, count, source.where)
 
 
 def empty_log(source: SqliteSource) -> None:
@@ -173,7 +166,29 @@ def selected(name: str, kind: pa.DataType) -> str:
     return f"CAST({quoted(name)} AS TEXT)" if pa.types.is_string(kind) else quoted(name)
 
 
-def _listed(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
+def _check_count(count: int, expected: int, where: str) -> None:
+    if count != expected:
+        raise unfit(
+            f"the database changed {count} of {expected} rows",
+            where=where,
+            expected="no trigger that keeps rows",
+            fix="let the trigger let them go",
+        )
+
+
+def _listed(connection: sqlite3.Connection, rows: Iterable[int]) -> int:
+    """Hand over row numbers; how many there are."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS veil_lost (row INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM temp.veil_lost")
-    connection.executemany("INSERT INTO temp.veil_lost VALUES (?)", ((int(row),) for row in rows))
+    numbers = [(int(row),) for row in rows]
+    connection.executemany("INSERT INTO temp.veil_lost VALUES (?)", numbers)
+    return len(numbers)
+
+
+def _still_referred(others: str, where: str) -> StorageError:
+    """The error that other rows refer to those that are to go."""
+    return StorageError(
+        f"rows of {others} still refer to rows that are to go; none went",
+        where=where,
+        fix="let the policy delete or mask those rows as well, then run again",
+    )

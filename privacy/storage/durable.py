@@ -90,16 +90,18 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_whole(path: Path, content: bytes, *, drafts: Path) -> None:
+def write_whole(path: Path, content: bytes, *, drafts: Path, mode: int = 0o666) -> None:
     """Write a small file so that it is there whole or not at all.
 
     Args:
         path: Where it goes; replaced if it is there.
         content: What it holds.
         drafts: A folder of the same file system to write it in first.
+        mode: Who may read it, less what the process's umask takes away.
     """
     draft = drafts / f"{DRAFT}{secrets.token_hex(8)}"
-    with draft.open("xb") as file:
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -207,7 +207,17 @@ class TestExampleDags:
         """Operators composed by hand, with a task of one's own behind the publication."""
         assert days.composed.state == "success"
         assert days.composed.tasks.keys() == {
-            *("minimize", "tokenize", "mask", "generalize", "validate", "publish", "scrub", "announce")
+            *(
+                "minimize",
+                "tokenize",
+                "mask",
+                "generalize",
+                "validate",
+                "assess_risk",
+                "publish",
+                "scrub",
+                "announce",
+            )
         }
         assert not [path for path in (days.home.veil / "staging").rglob("*") if path.is_file()]
 
@@ -215,7 +225,8 @@ class TestExampleDags:
         """The files in `dags/` import, make their DAGs of the policies in `configs/`, and fetch no connection."""
         home = airflow_home()
         script = str(Path(__file__).with_name("parse_dags.py"))
-        done = home.run("python", script, str(ROOT / "dags"), AIRFLOW__VEIL__POLICIES=str(ROOT / "configs"))
+        said = {"AIRFLOW__VEIL__POLICIES": str(ROOT / "configs"), "AIRFLOW__VEIL__ANCHORS": str(home.path)}
+        done = home.run("python", script, str(ROOT / "dags"), **said)
         assert done.ok, done.output
         told = json.loads(done.output.strip().splitlines()[-1])
 
@@ -226,4 +237,4 @@ class TestExampleDags:
         rows, answers = {f"veil_{name}" for name in policies - asked}, {f"veil_{name}_dp" for name in asked}
         # Those that say how long rows, or releases, are kept.
         kept = {f"veil_{name}_retention" for name in ("online_retail", "retail", "synthea")}
-        assert told["dags"].keys() == rows | answers | kept | {"veil_composed_release"}
+        assert told["dags"].keys() == rows | answers | kept | {"veil_composed_release", "veil_evidence"}

@@ -19,6 +19,7 @@ import yaml
 from tests.airflow_home import AirflowHome, DagRun
 from tests.openlineage_schemas import event_errors
 
+from airflow_veil.privacy.audit.certificate import Certificate
 from airflow_veil.privacy.keys.file import KeyFile
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.lineage.prove import prove_files
@@ -241,6 +242,24 @@ class TestRetention:
         ]
         assert {each["held"] > 0 for each in done} == {held is not None}
         assert [run.approval for run in runs if run.approval] == [APPROVE[dataset]]
+
+    def test_each_run_has_its_certificate(self, ran: Ran) -> None:
+        """Of what it deleted and kept, looked at a second time."""
+        filed = [
+            Certificate.of(json.loads(path.read_text()))
+            for path in (ran.home.veil / "certificates").glob("*.json")
+        ]
+        with ran.ledger() as ledger:
+            runs = {f"run {run.run_id}": run.done or {} for run in ledger.retention.listed("invoices")}
+
+        assert {each.asked.reference for each in filed} == runs.keys()
+        assert all(each.passed and not each.anchored for each in filed)
+        for each in filed:
+            done = runs[each.asked.reference]
+            assert each.done[0].rows_deleted == done["delete"]
+            kept = {row.word: row.rows for row in each.kept}
+            assert kept.get("held", 0) == done["held"]
+            assert each.verification[0].looked_at == done["rows"] - done["delete"]
 
     def test_months_that_stay_are_untouched(self, ran: Ran) -> None:
         """Their bytes and times are those of the first day; months that are over are gone, with their folders."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_veil.privacy.period import after, around
+from airflow_veil.privacy.period import after, around, in_words
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
 PERIODS = ["P1D", "P30D", "P1M", "P3M", "P1Y", "P1M3D", "P2W"]
@@ -97,3 +97,25 @@ class TestAround:
         """There is no period yet."""
         with pytest.raises(ValueError, match="has not started"):
             around(_at("2025-12-31"), _at("2026-01-01"), "P1M")
+
+
+class TestInWords:
+    @pytest.mark.parametrize(
+        ("period", "words"),
+        [
+            ("P3Y", "3 years"),
+            ("P1M", "1 month"),
+            ("P1Y2M3W4D", "1 year, 2 months, 3 weeks and 4 days"),
+            ("P0Y7D", "7 days"),
+            ("P0D", "0 days"),
+        ],
+    )
+    def test_as_people_say_it(self, period: str, words: str) -> None:
+        """Units that are none are left out."""
+        assert in_words(period) == words
+
+    @pytest.mark.parametrize("period", ["P", "", "3 years"])
+    def test_refuses_what_is_none(self, period: str) -> None:
+        """It has no words."""
+        with pytest.raises(ValueError):
+            in_words(period)

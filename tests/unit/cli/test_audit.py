@@ -29,7 +29,7 @@ def fill(installation: Installation, entries: int) -> None:
 
 @pytest.fixture
 def logged(tmp_path: Path) -> Installation:
-    """An installation with a signing key and four entries that are anchored."""
+    """An installation with a signing key and five entries that are anchored: the last tells that they are."""
     installation = Installation(tmp_path)
     (tmp_path / "veil.vkey").write_text(installation.ok("audit", "keygen", "--name", NAME))
     fill(installation, 4)
@@ -78,9 +78,9 @@ class TestAnchor:
         to = logged.root / "anchors.txt"
         told = json.loads(logged.ok("audit", "anchor", "--to", to, "--json"))
 
-        assert (told["added"], told["before"], told["size"], told["origin"]) == (True, 4, 6, NAME)
+        assert (told["added"], told["before"], told["size"], told["origin"]) == (True, 5, 8, NAME)
         assert told["checkpoint"] in to.read_text()
-        assert "Nothing new: 6 entries" in logged.ok("audit", "anchor", "--to", to)
+        assert "Nothing new: 8 entries" in logged.ok("audit", "anchor", "--to", to)
 
     def test_refuses_a_fork(self, logged: Installation) -> None:
         """Another ledger is not the one that was anchored."""
@@ -100,7 +100,7 @@ class TestAnchor:
         again = ("audit", "anchor", "--to", logged.root / "anchors.txt", "--file", file)
 
         assert logged.veil(*again).exit_code == 7
-        assert "Anchored 5 entries, 4 before" in logged.ok(
+        assert "Anchored 7 entries, 5 before" in logged.ok(
             *again, "--trust", (logged.root / "veil.vkey").read_text()
         )
         assert logged.veil("audit", "verify", *known(logged)).exit_code == 7
@@ -117,11 +117,11 @@ class TestVerify:
         told = json.loads(logged.ok("audit", "verify", *known(logged), "--json"))
 
         assert lines[1:] == [
-            "Anchored:   entries 1 to 4",
-            "Unanchored: entries 5 to 5",
+            "Anchored:   entries 1 to 5",
+            "Unanchored: entries 6 to 6",
             "Entry 2: payload erased, as a later entry says.",
         ]
-        assert (told["anchored"], told["unanchored"], told["erased"]) == ([1, 4], [5, 5], [2])
+        assert (told["anchored"], told["unanchored"], told["erased"]) == ([1, 5], [6, 6], [2])
 
     def test_of_an_export(self, logged: Installation) -> None:
         """By the export, the key and the checkpoints alone."""
@@ -129,7 +129,7 @@ class TestVerify:
         export.write_text(logged.ok("audit", "export"))
         elsewhere = Installation(logged.root / "elsewhere")
 
-        assert "4 entries are as they were" in elsewhere.ok(
+        assert "5 entries are as they were" in elsewhere.ok(
             "audit", "verify", *known(logged), "--log", export
         )
         assert not (logged.root / "elsewhere" / "home").exists()
@@ -162,7 +162,7 @@ class TestProve:
         check = ("audit", "check", proof, *known(logged)[:2])
 
         shown = elsewhere.ok(*check)
-        assert "Entry 3 is in the log example.com/veil, among its first 4 entries." in shown
+        assert "Entry 3 is in the log example.com/veil, among its first 5 entries." in shown
         assert '{"rows":2}' in shown
         assert json.loads(elsewhere.ok(*check, "--json"))["entry"]["subject"] == "thing/2"
         assert not (logged.root / "elsewhere").exists()
@@ -179,7 +179,7 @@ class TestProve:
     def test_of_what_is_not_anchored(self, logged: Installation) -> None:
         """It says what to do."""
         fill(logged, 1)
-        result = logged.veil("audit", "prove", "5", *known(logged))
+        result = logged.veil("audit", "prove", "6", *known(logged))
 
         assert result.exit_code == 7
         assert "veil audit anchor" in result.stderr
@@ -190,14 +190,14 @@ class TestErase:
         """The payload is gone, an entry tells why, and a repetition is none."""
         assert json.loads(logged.ok("audit", "erase", "3", "--reason", "ticket 4711", "--json")) == {
             "erased": 3,
-            "said_by": 5,
+            "said_by": 6,
         }
-        assert "entry 5 says so" in logged.ok("audit", "erase", "3", "--reason", "again")
+        assert "entry 6 says so" in logged.ok("audit", "erase", "3", "--reason", "again")
         with ledger_of(logged) as ledger:
             entries = ledger.evidence()
         assert entries[2].payload is None
-        assert entries[4].content["reason"] == "ticket 4711"
-        assert entries[4].actor.startswith("veil:")
+        assert entries[5].content["reason"] == "ticket 4711"
+        assert entries[5].actor.startswith("veil:")
 
 
 class TestStandsAlone:

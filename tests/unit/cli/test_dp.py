@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -61,12 +62,26 @@ class TestPlan:
 
         assert [p["query"] for p in plans] == [QUERY, "orders_by_month", "baskets", "articles"]
         assert first["groups"] == 16
+        error = {"100": 44.0, "1000": 44.0, "10000": 44.0}
         assert first["expected"] == [
-            {"measure": "customers", "part": None, "error": {"100": 44.0, "1000": 44.0, "10000": 44.0}}
+            {"measure": "customers", "part": None, "error": error, "reach": None},
         ]
         assert articles["groups"] is None
         assert articles["measurements"][0]["threshold"] > 100
         assert Decimal(articles["price"]["delta"]) > 0
+
+    def test_intervals_of_quantiles(self, bare: Installation, policy: Path) -> None:
+        """Both ends are measured, and how far they reach is told: by the scale, the candidates and the confidence."""
+        out = bare.ok("dp", "plan", policy, "-q", "baskets")
+        (plan,) = planned(bare, policy, "-q", "baskets")
+        _, low, high = [m for m in plan["measurements"] if m["name"].startswith("ranks(unit_price) at 0.5")]
+        (median,) = [one for one in plan["expected"] if one["part"] == "0.5"]
+
+        assert [low["name"][-7:], high["name"][-8:]] == ["low end", "high end"]
+        # Two hundred of the candidates can be wrong, at each of two ends; a row of rank is two steps of a score.
+        assert low["aims_out"] == high["aims_out"] == math.ceil(float(low["scale"]) * math.log(200 / 0.025))
+        assert median["reach"] == 2 * low["aims_out"] / 2
+        assert re.search(r"^price +0\.5, interval +±20,885 in rank", out, re.MULTILINE)
 
     def test_what_is_left_is_the_ledgers(self, bare: Installation, policy: Path) -> None:
         """Before the first answer the policy's limits count; then what was spent in the period."""
@@ -118,6 +133,21 @@ class TestTune:
         arguments = ("dp", "tune", policy, "-q", "articles", "-m", "customers", "--within", "50", "--json")
 
         assert json.loads(bare.ok(*arguments))["line"].endswith(", delta: 1e-8}")
+
+    def test_tells_how_far_intervals_of_quantiles_reach(self, bare: Installation, policy: Path) -> None:
+        """What is within the distance is the value; its interval is wider, and is paid for by the same loss."""
+        arguments = ("dp", "tune", policy, "-q", "baskets", "-m", "price", "--within", "5000")
+        out, told = bare.ok(*arguments), json.loads(bare.ok(*arguments, "--json"))
+        before, after = policy.read_text().split("    baskets:")
+        spends = after.replace("spend: {rho: 0.001}", told["line"], 1)
+        policy.write_text(f"{before}    baskets:{spends}")
+        (plan,) = planned(bare, policy, "-q", "baskets")
+
+        quartiles = plan["expected"][1:]
+        assert told["reach"] == {one["part"]: one["reach"] for one in quartiles}
+        for one in quartiles:
+            assert 0 < one["error"]["1000"] <= 5_000
+            assert f"The interval of {one['part']} then reaches {round(one['reach']):,}" in out
 
     def test_out_of_reach(self, bare: Installation, policy: Path) -> None:
         """The exit code is that of budgets."""

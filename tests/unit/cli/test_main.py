@@ -19,12 +19,13 @@ from airflow_veil.cli.main import app
 
 VEIL = (sys.executable, "-m", "airflow_veil.cli.main")
 COMMANDS = (
-    "check", "plan", "diff", "run", "detokenize", "schema",
+    "check", "plan", "diff", "run", "risk", "trial", "detokenize", "schema",
     "keys init", "keys list", "keys rotate", "keys destroy",
     "budget list", "budget show", "budget change", "budget transfer", "budget events", "budget reaccount",
     "releases list", "releases rollback", "lineage prove", "demo data", "demo run",
     "dp plan", "dp tune", "dp run", "dp show",
     "retention plan", "retention enforce", "holds place", "holds lift", "holds list",
+    "erase request", "erase list", "erase show", "erase extend", "erase pause", "erase resume", "erase cancel",
 )  # fmt: skip
 ESCAPE = "\x1b"
 

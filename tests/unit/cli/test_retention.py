@@ -63,6 +63,70 @@ class TestRetention:
         again = json.loads(shop.ok("retention", "enforce", policy, "-d", "visits", "--json"))
         assert again["delete"] == 0
 
+    def test_certificates(self, shop: Installation) -> None:
+        """Filed by the run, told by its name, proven after the next checkpoint, and checked by the key alone."""
+        policy, root = shop.root / "shop.yaml", shop.root
+        enforce = (
+            "retention",
+            "enforce",
+            policy,
+            "-d",
+            "visits",
+            "--approve",
+            "ticket 1: looked at",
+            "--json",
+        )
+        done = json.loads(shop.ok(*enforce))["certificate"]
+        assert Path(done["file"]).parent == root / "home" / "certificates"
+        (run,) = json.loads(shop.ok("retention", "runs", "-d", "visits", "--json"))
+        assert "visits" in shop.ok("retention", "runs")
+        assert run["run_id"][:16] in done["file"]
+
+        ask = ("retention", "certificate", "--last", "-d", "visits", "--to", root / "out")
+        assert "Not anchored yet" in shop.ok(*ask)
+        (root / "veil.vkey").write_text(shop.ok("audit", "keygen", "--name", "example.com/veil"))
+        shop.ok("audit", "anchor", "--to", root / "anchors.txt")
+        key = ("--key", root / "veil.vkey")
+        known = (*key, "--anchors", root / "anchors.txt")
+        again = ("retention", "certificate", run["run_id"], "--to", root / "out", *known, "--json")
+        told = json.loads(shop.ok(*again))
+        assert (told["digest"], told["anchored"]) == (done["digest"], True)
+        folder = root / "home" / "certificates"
+        assert "Proved 1 certificates; 0 wait" in shop.ok("audit", "certificates", folder, *known)
+        assert json.loads(shop.ok("audit", "certificates", folder, *known, "--json"))["proven"] == 0
+
+        elsewhere = Installation(root / "elsewhere")
+        for file in (told["file"], done["file"]):
+            assert "these are the facts that were issued" in elsewhere.ok("audit", "check", file, *key)
+            facts = json.loads(elsewhere.ok("audit", "check", file, *key, "--json"))["certificate"]
+            assert facts["done"][0]["rows_deleted"] == 2
+        changed = Path(done["file"])
+        changed.write_text(changed.read_text().replace('"rows_deleted": 2', '"rows_deleted": 9'))
+        assert elsewhere.veil("audit", "check", changed, *key).exit_code == 7
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            (),
+            ("--last",),
+            ("--last", "run"),
+            ("run", "-d", "visits"),
+            ("run", "--anchors", "anchors.txt"),
+            ("run", "--key", "veil.vkey"),
+        ],
+    )
+    def test_which_certificate(self, shop: Installation, said: tuple[str, ...]) -> None:
+        """A run or the last one, and a proof by both or none."""
+        assert shop.veil("retention", "certificate", *said).exit_code == 2
+
+    def test_certificates_that_are_none(self, shop: Installation) -> None:
+        """Each says why."""
+        last = shop.veil("retention", "certificate", "--last", "-d", "visits")
+        unknown = shop.veil("retention", "certificate", "run")
+
+        assert "no run is through" in last.stderr
+        assert "no such run of retention" in unknown.stderr
+
     def test_holds(self, shop: Installation) -> None:
         """Subjects come from standard input, and are shown nowhere."""
         policy = shop.root / "shop.yaml"

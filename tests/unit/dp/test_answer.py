@@ -28,7 +28,7 @@ def made(
     house = House(folder, TABLE)
     house.write({"spend": {"epsilon": 1}, "measures": measures, **more})
     query, planned = house.query(), house.planned()
-    cells = {(m.statistic, m.quantile): np.array(noisy[m.name], np.int64) for m in planned}
+    cells = {(m.statistic, m.aim): np.array(noisy[m.name], np.int64) for m in planned}
     groups = len(next(iter(cells.values())))
     labels = [pa.array([f"{axis.name}{n}" for n in range(groups)]) for axis in query.axes]
     found: pd.DataFrame = answer(query, planned, Drawn(np.arange(groups), cells), labels).to_pandas()

@@ -16,6 +16,7 @@ from airflow_veil.privacy.dp.forecast import forecast, tune
 from airflow_veil.privacy.dp.measurement import measurements
 from airflow_veil.privacy.dp.noise import Cells, draw
 from airflow_veil.privacy.dp.query import Query, compile_query
+from airflow_veil.privacy.dp.ranks import Aim
 from airflow_veil.privacy.dp.statistic import Ranks, Statistic, Total, Units
 from airflow_veil.privacy.errors import BudgetError
 from airflow_veil.privacy.policy.load import load
@@ -33,7 +34,7 @@ def compiled(tmp_path: Path, measures: str = MEASURES, spend: str = "{epsilon: 0
     return compile_query(load(path), "by_month")
 
 
-def drawn(query: Query) -> Mapping[tuple[Statistic, Fraction | None], Cells]:
+def drawn(query: Query) -> Mapping[tuple[Statistic, Aim | None], Cells]:
     """Noise on groups that are all empty."""
     zeros = {statistic: np.zeros((GROUPS, statistic.width), np.int64) for statistic in query.statistics}
     return draw(query, measurements(query), zeros).noisy
@@ -102,7 +103,7 @@ class TestErrors:
         # A hundred rows between each two candidates: a candidate's distance from the median is told in rows.
         cells = np.zeros((500, ranks.width), np.int64)
         cells[:, 2:-1:2] = 100
-        chosen = draw(query, measurements(query), {ranks: cells}).noisy[ranks, Fraction(1, 2)].ravel()
+        chosen = draw(query, measurements(query), {ranks: cells}).noisy[ranks, Aim(Fraction(1, 2))].ravel()
         off = np.abs(100 * chosen - 1_000)
 
         assert np.count_nonzero(off > one.error[100]) <= most_beyond(500, 0.05)

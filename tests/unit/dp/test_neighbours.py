@@ -28,6 +28,7 @@ WIDE = 16
 """Groups of a block: the extreme unit is in all of them."""
 REACH, EACH = 2, 3
 BOUND = {"groups_per_unit": REACH, "rows_per_group": EACH}
+ALL = ("value", "low", "high")
 CROWD = 2
 """Other units in each group."""
 
@@ -73,6 +74,7 @@ def answers(
     *,
     blocks: int = BLOCKS,
     reach: int = REACH,
+    columns: tuple[str, ...] = ("value",),
 ) -> Pair:
     """Ask the same of both tables; neighbours are the same size to whoever asks, so each has a house of its own."""
     found = []
@@ -82,7 +84,7 @@ def answers(
         house = House(folder / name, pa.Table.from_pandas(mixed, preserve_index=False))
         asked = {"keys": {"g": house.keys(blocks * WIDE)}, "measures": {"m": measure}}
         answer = house.ask({"spend": spend, "contribution": {**BOUND, "groups_per_unit": reach}, **asked})
-        found.append(answer["value"].fillna(0).to_numpy().reshape(blocks, -1))
+        found.append(np.hstack([answer[each].fillna(0).to_numpy().reshape(blocks, -1) for each in columns]))
         spent = house.spent()
         house.close()
     return Pair(*found, spent)
@@ -236,14 +238,14 @@ class TestNeighbours:
 
 @pytest.mark.parametrize(("spend", "loss"), KINDS, ids=["laplace", "gaussian"])
 class TestQuantiles:
-    """A quantile of each group; one unit in two groups of each block."""
+    """A quantile of each group and its interval, which are all paid for; one unit in two groups of each block."""
 
     def test_presence_hides(
         self, tmp_path: Path, spend: dict[str, float], loss: Callable[[float, float], float]
     ) -> None:
-        """Fifty rows of a unit at the far end move the choice no more than is charged."""
+        """Fifty rows of a unit at the far end move the choice and its interval no more than is charged."""
         measure = {"quantiles": {"column": "x", "quantiles": [0.5], "candidates": [0, 100, 200]}}
-        pair = answers(tmp_path, spend, measure, extreme(50, 100.0), blocks=600)
+        pair = answers(tmp_path, spend, measure, extreme(50, 200.0), blocks=600, columns=ALL)
 
         assert observed(pair, loss) <= pair.spent
 
@@ -262,6 +264,6 @@ class TestQuantiles:
         monkeypatch.setattr(totals, "drawn", lambda *given, most, **how: right(*given, most=1_000_000, **how))
         measure = {"quantiles": {"column": "x", "quantiles": [0.5], "candidates": [0, 100, 200]}}
 
-        pair = answers(tmp_path, spend, measure, extreme(50, 100.0), blocks=600)
+        pair = answers(tmp_path, spend, measure, extreme(50, 200.0), blocks=600, columns=ALL)
 
         assert observed(pair, loss) > pair.spent

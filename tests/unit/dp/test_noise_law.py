@@ -20,6 +20,9 @@ from tests.unit.dp.asking import House, cells
 from tests.unit.dp.laws import ALARM, Law, chi_square, fit, rejects
 
 from airflow_veil.privacy.dp import noise
+from airflow_veil.privacy.dp.noise import Drawn
+from airflow_veil.privacy.dp.ranks import End
+from airflow_veil.privacy.release import dp_release
 
 Kind = Literal["laplace", "gaussian"]
 KINDS: list[Kind] = ["laplace", "gaussian"]
@@ -247,17 +250,31 @@ DATA = [1.0, 2, 2, 3, 7, 8]
 CANDIDATES = [0.0, 2, 4, 8]
 
 
-def chances(kind: Kind, quantile: tuple[int, int], epsilon: float, each: int) -> np.ndarray:
-    """The probability of each candidate, in closed form.
+def distances(p: int, q: int) -> list[int]:
+    """How far rows below and above each candidate are from what the quantile p/q asks, in rows times q."""
+    return [abs((q - p) * sum(x < c for x in DATA) - p * sum(x > c for x in DATA)) for c in CANDIDATES]
 
-    A candidate's score is how far rows below and above it are from what the quantile p/q asks, in rows times q; a row
-    changes it by max(p, q-p). For Gaussian queries the exponential mechanism (McSherry and Talwar 2007); for Laplace
-    ones permute-and-flip (McKenna and Sheldon 2020): candidates in random order, each taken with the probability
+
+def outward(p: int, q: int, out: int, sign: int = 1) -> list[int]:
+    """How far each candidate is from the lower end of the quantile p/q; with the sign -1, upper one of 1 - p/q.
+
+    It is the distance to the stretch of ranks, up to the next candidate, that holds what is aimed at: `out` below the
+    quantile's. The first stretch has no beginning, and the last one no end.
+    """
+    candidates = sorted(sign * c for c in CANDIDATES)
+    leads = [q * sum(sign * x < c for x in DATA) - p * len(DATA) for c in candidates]
+    stretches = itertools.pairwise([-math.inf, *leads[1:], math.inf])
+    return [int(max(0, low + out, -out - high)) for low, high in stretches][::sign]
+
+
+def chances(kind: Kind, scores: list[int], epsilon: float, sensitivity: int) -> np.ndarray:
+    """The probability of each candidate, in closed form, where one unit changes a score by the sensitivity.
+
+    For Gaussian queries the exponential mechanism (McSherry and Talwar 2007); for Laplace ones permute-and-flip
+    (McKenna and Sheldon 2020): candidates in random order, each taken with the probability
     e^(-epsilon (score - least score) / (2 sensitivity)), until one is.
     """
-    p, q = quantile
-    scores = [abs((q - p) * sum(x < c for x in DATA) - p * sum(x > c for x in DATA)) for c in CANDIDATES]
-    heads = [math.exp(-epsilon * (s - min(scores)) / (2 * each * max(p, q - p))) for s in scores]
+    heads = [math.exp(-epsilon * (s - min(scores)) / (2 * sensitivity)) for s in scores]
     if kind == "gaussian":
         return np.array(heads) / sum(heads)
     shares = np.zeros(len(heads))
@@ -276,34 +293,70 @@ class TestQuantiles:
     QUANTILES = ((1, 2), (9, 10))
 
     @pytest.fixture
-    def answer(self, tmp_path: Path, kind: Kind) -> pd.DataFrame:
+    def house(self, tmp_path: Path) -> House:
         """The same six rows in each group, of units of their own; a unit may be in two groups, with two rows each."""
         many = self.GROUPS * len(DATA)
         table = {"id": np.arange(many), "g": np.arange(many) % self.GROUPS, "x": np.repeat(DATA, self.GROUPS)}
-        house = House(tmp_path, pa.table(table))
+        return House(tmp_path, pa.table(table))
+
+    def ask(self, house: House, kind: Kind, confidence: float = 0.95) -> pd.DataFrame:
+        measure = {"quantiles": {"column": "x", "quantiles": [0.5, 0.9], "candidates": CANDIDATES}}
         return house.ask(
             {
-                "spend": spend(kind, 8 if kind == "laplace" else 2),
+                "spend": spend(kind, 24 if kind == "laplace" else 6),
                 "contribution": {"groups_per_unit": 2, "rows_per_group": 2},
                 "keys": {"g": house.keys(self.GROUPS)},
-                "measures": {
-                    "x": {"quantiles": {"column": "x", "quantiles": [0.5, 0.9], "candidates": CANDIDATES}}
-                },
+                "confidence": confidence,
+                "measures": {"x": measure},
             }
         )
 
-    def test_probabilities(self, answer: pd.DataFrame, kind: Kind) -> None:
-        """Half of the loss for each quantile, half of that for each group: two draws a unit can be in each."""
-        for part, quantile in zip(("0.5", "0.9"), self.QUANTILES, strict=True):
-            chosen = cells(answer, "x", part)
-            counts = np.array([(chosen == candidate).sum() for candidate in CANDIDATES])
-            each = 8 / 2 / 2 if kind == "laplace" else math.sqrt(8 * 2 / 2 / 2)
+    def epsilon(self, kind: Kind) -> float:
+        """Half of the loss for each quantile, a third of that for it and for each end, half of that for each group."""
+        return 24 / 2 / 3 / 2 if kind == "laplace" else math.sqrt(8 * 6 / 2 / 3 / 2)
 
-            def test(factor: float, *, counts=counts, each=each, quantile=quantile) -> float:
-                return chi_square(counts, self.GROUPS * chances(kind, quantile, each * factor, 2))
+    def holds(self, kind: Kind, chosen: np.ndarray, scores: list[int], sensitivity: int) -> None:
+        """Choices are as probable as they should be, and the same test rejects a wrong scale."""
+        counts = np.array([(chosen == number).sum() for number in range(len(CANDIDATES))])
 
-            assert counts.sum() == self.GROUPS
-            assert test(1) > ALARM
-            assert test(0.7) < ALARM
-            assert test(1.3) < ALARM
-            assert answer["low"].isna().all()
+        def test(factor: float) -> float:
+            shares = chances(kind, scores, self.epsilon(kind) * factor, sensitivity)
+            return chi_square(counts, self.GROUPS * shares)
+
+        assert counts.sum() == self.GROUPS
+        assert test(1) > ALARM
+        assert test(0.7) < ALARM
+        assert test(1.3) < ALARM
+
+    def test_probabilities(self, house: House, kind: Kind) -> None:
+        """Of the values, off the published answer."""
+        answer = self.ask(house, kind)
+
+        for part, (p, q) in zip(("0.5", "0.9"), self.QUANTILES, strict=True):
+            chosen = np.searchsorted(CANDIDATES, cells(answer, "x", part))
+            self.holds(kind, chosen, distances(p, q), EACH * max(p, q - p))
+        assert answer["low"].le(answer["value"]).all()
+        assert answer["value"].le(answer["high"]).all()
+
+    def test_probabilities_of_ends(self, house: House, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of both ends, as they are drawn: published, they are widened to hold the value."""
+        seen: list[Drawn] = []
+        right = dp_release.draw
+
+        def watched(*given: Any) -> Drawn:
+            seen.append(right(*given))
+            return seen[-1]
+
+        monkeypatch.setattr(dp_release, "draw", watched)
+        self.ask(house, kind, confidence=0.55)
+        drawn = {
+            (float(aim.quantile), aim.end): found[:, 0] for (_, aim), found in seen[0].noisy.items() if aim
+        }
+
+        for p, q in self.QUANTILES:
+            sensitivity = EACH * max(p, q - p)
+            scale = 2 * sensitivity / self.epsilon(kind)
+            # Each end is wrong with half of what the confidence leaves; three of the four candidates can be.
+            out = math.ceil(scale * math.log(3 / (0.45 / 2)))
+            self.holds(kind, drawn[p / q, End.LOW], outward(p, q, out), sensitivity)
+            self.holds(kind, drawn[p / q, End.HIGH], outward(q - p, q, out, sign=-1), sensitivity)

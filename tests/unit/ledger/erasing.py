@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,8 @@ from airflow_veil.privacy.ledger.erasures import Batch, Erasures, Outcome, Reque
 
 POLICY = "shop"
 DUE = datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC)
-STEPS = ("suppress", "source orders", "source customers", "verify")
+STAGES = (("suppress",), ("source orders",), ("source customers",), ("verify",))
+STEPS = tuple(name for stage in STAGES for name in stage)
 WHY = "ticket 4711 says so"
 COMPLETE = Outcome(state=RequestState.COMPLETE, facts={"deleted": 3})
 INCOMPLETE = Outcome(state=RequestState.INCOMPLETE, facts={"left": 1})
@@ -32,11 +34,11 @@ def asked(erasures: Erasures, person: str = "one", **facts: Any) -> Request:
     return erasures.request(facts.pop("policy", POLICY), **given | facts)
 
 
-def frozen(erasures: Erasures, batch: Batch | None, steps: tuple[str, ...] = STEPS) -> Batch:
+def frozen(erasures: Erasures, batch: Batch | None, stages: Sequence[Sequence[str]] = STAGES) -> Batch:
     """The batch, with its steps written down."""
     assert batch is not None
     return erasures.freeze(
-        batch.batch_id, sealed=b"sealed-closure", key_version=1, plan={"rows": 3}, steps=steps, actor="test"
+        batch.batch_id, sealed=b"sealed-closure", key_version=1, plan={"rows": 3}, stages=stages, actor="test"
     )
 
 

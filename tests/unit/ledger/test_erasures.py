@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -68,6 +69,21 @@ class TestRequest:
         assert elsewhere.request_id != first.request_id
         ledger.erasures.cancel(first.request_id, reason=WHY, actor="test")
         assert asked(ledger.erasures).request_id != first.request_id
+
+    def test_all_or_none(self, ledger: Ledger) -> None:
+        """Several in one transaction: a person twice has one request, and one that is wrong leaves none."""
+        erasures = ledger.erasures
+        one = asked(erasures, "one")
+        erasures.cancel(one.request_id, reason=WHY, actor="test")
+        fresh = [replace(one, request_id=f"erasure-{n}", subject=f"{n % 2}" * 64) for n in range(3)]
+        with pytest.raises(ErasureError, match="time zone"):
+            erasures.request_all([*fresh, replace(one, request_id="x", due_at=datetime(2026, 1, 1))])
+        assert len(erasures.listed()) == 1
+        placed = erasures.request_all(fresh)
+        assert [each.request_id for each in placed] == ["erasure-0", "erasure-1", "erasure-0"]
+        assert erasures.request_all(fresh) == placed
+        # One that ended since it was looked up is not taken down anew under its name.
+        assert erasures.request_all([one]) == (erasures.find(one.request_id),)
 
     @pytest.mark.parametrize("word", ["due_at", "requested_at"])
     def test_naive_times(self, erasures: Erasures, word: str) -> None:
@@ -274,7 +290,7 @@ class TestSteps:
         asked(erasures)
         batch = frozen(erasures, erasures.begin(POLICY, actor="me"))
         again = erasures.freeze(
-            batch.batch_id, sealed=b"other", key_version=2, plan={"rows": 9}, steps=["x"], actor="other"
+            batch.batch_id, sealed=b"other", key_version=2, plan={"rows": 9}, stages=[["x"]], actor="other"
         )
 
         assert again == batch
@@ -283,12 +299,12 @@ class TestSteps:
         assert told(ledger)["erasure.planned"] == 1
         assert "sealed-closure" not in repr(batch)
 
-    @pytest.mark.parametrize("steps", [(), ("a", "a"), ("",), ("a\n",), ("a" * 513,)])
+    @pytest.mark.parametrize("steps", [("a", "a"), ("",), ("a\n",), ("a" * 513,)])
     def test_steps_that_are_none(self, erasures: Erasures, steps: tuple[str, ...]) -> None:
         asked(erasures)
         batch = erasures.begin(POLICY, actor="me")
         with pytest.raises(ErasureError, match="the steps are not"):
-            frozen(erasures, batch, steps)
+            frozen(erasures, batch, [steps, ["b"]])
         assert erasures.open(POLICY) == batch
 
     def test_large_plans(self, ledger: Ledger) -> None:
@@ -297,7 +313,7 @@ class TestSteps:
         batch = ledger.erasures.begin(POLICY, actor="me")
         assert batch is not None
         plan = {f"release {number}": 1 for number in range(9_000)}
-        given = {"sealed": b"s", "key_version": 1, "steps": ["a"], "actor": "me"}
+        given = {"sealed": b"s", "key_version": 1, "stages": [["a"]], "actor": "me"}
         kept = ledger.erasures.freeze(batch.batch_id, plan=plan, **given)  # type: ignore[arg-type]
         assert kept.plan == plan
         assert set(ledger.evidence()[-1].content["plan"]) == {"digest"}
@@ -325,6 +341,30 @@ class TestSteps:
         assert done.done == {"values": 2}
         assert erasures.begin_step(batch, "source orders", actor="me").begun_at is not None
         assert told(ledger)["erasure.step"] == 3
+
+    def test_side_by_side(self, erasures: Erasures) -> None:
+        """Steps of a stage are begun in any order; those of the next one wait for all of them."""
+        asked(erasures)
+        stages = (("suppress",), ("source a", "source b"), ("source c",))
+        batch = frozen(erasures, erasures.begin(POLICY, actor="me"), stages).batch_id
+        assert [step.stage for step in erasures.steps(batch)] == [0, 1, 1, 2]
+        erasures.begin_step(batch, "suppress", actor="me")
+        erasures.finish_step(batch, "suppress", {}, actor="me")
+        for name in ("source b", "source a"):
+            erasures.begin_step(batch, name, actor="me")
+        erasures.finish_step(batch, "source b", {}, actor="me")
+        with pytest.raises(ErasureError, match="step `source a` is not done"):
+            erasures.begin_step(batch, "source c", actor="me")
+
+    def test_without_steps(self, erasures: Erasures) -> None:
+        """Where nothing can be read, nothing is planned, and the batch ends incomplete."""
+        request = asked(erasures)
+        batch = frozen(erasures, erasures.begin(POLICY, actor="me"), ())
+        assert erasures.steps(batch.batch_id) == ()
+        with pytest.raises(ErasureError, match="nobody has looked"):
+            erasures.conclude(batch.batch_id, {request.request_id: COMPLETE}, actor="me")
+        erasures.conclude(batch.batch_id, {request.request_id: INCOMPLETE}, actor="me")
+        assert erasures.find(request.request_id).state is RequestState.INCOMPLETE
 
     def test_verified(self, ledger: Ledger) -> None:
         """Only once all steps that erase are done; a later look counts."""
@@ -355,9 +395,7 @@ class TestConclude:
         requests = [asked(erasures, person).request_id for person in ("one", "two", "three")]
         batch = frozen(erasures, erasures.begin(POLICY, actor="me"))
         through(erasures, batch)
-        kept = Outcome(
-            state=RequestState.INCOMPLETE, facts={"left": 1}, closure=b"sealed-two", closure_version=1
-        )
+        kept = Outcome(state=RequestState.INCOMPLETE, facts={"left": 1}, sealed=b"sealed-anew")
         outcomes = dict(zip(requests, (COMPLETE, kept, HELD), strict=True))
         for _ in range(2):
             erasures.conclude(batch.batch_id, outcomes, actor="me")
@@ -365,9 +403,8 @@ class TestConclude:
 
         assert [each.state for each in (one, two, three)] == [each.state for each in outcomes.values()]
         assert [each.outcome for each in (one, two, three)] == [each.facts for each in outcomes.values()]
-        assert (one.sealed, two.sealed, three.sealed) == (None, b"sealed-two", b"sealed-three")
-        assert (one.closure, two.closure, two.closure_version) == (None, b"sealed-two", 1)
-        assert "sealed-two" not in repr(two)
+        assert (one.sealed, two.sealed, three.sealed) == (None, b"sealed-anew", b"sealed-three")
+        assert "sealed-anew" not in repr(two) + repr(kept)
         ended = erasures.batch(batch.batch_id)
         assert (ended.sealed, ended.plan, erasures.open(POLICY)) == (None, {"rows": 3}, None)
         assert told(ledger)["erasure.concluded"] == 1
@@ -420,8 +457,7 @@ class TestConclude:
             {},
             {request: COMPLETE, "erasure-0": COMPLETE},
             {request: Outcome(state=RequestState.WAITING, facts={})},
-            {request: Outcome(state=RequestState.COMPLETE, facts={}, closure=b"x", closure_version=1)},
-            {request: Outcome(state=RequestState.HELD, facts={}, closure=b"x")},
+            {request: Outcome(state=RequestState.COMPLETE, facts={}, sealed=b"x")},
         ]
         for outcomes in wrong:
             with pytest.raises(ErasureError):
@@ -429,18 +465,18 @@ class TestConclude:
         assert erasures.open(POLICY) is not None
 
     def test_again(self, erasures: Erasures) -> None:
-        """A closure that was kept is there for the next batch, and goes when the request is through."""
-        kept = Outcome(state=RequestState.HELD, facts={}, closure=b"closure", closure_version=1)
+        """What was kept is there for the next batch, and goes when the request is through."""
+        kept = Outcome(state=RequestState.HELD, facts={}, sealed=b"closure")
         request = ended(erasures, kept)
         batch = frozen(erasures, erasures.begin(POLICY, actor="me", only=request.request_id))
-        assert erasures.find(request.request_id).closure == b"closure"
+        assert erasures.find(request.request_id).sealed == b"closure"
         through(erasures, batch)
         erasures.conclude(batch.batch_id, {request.request_id: HELD}, actor="me")
-        assert erasures.find(request.request_id).closure == b"closure"
+        assert erasures.find(request.request_id).sealed == b"closure"
         batch = frozen(erasures, erasures.begin(POLICY, actor="me", only=request.request_id))
         through(erasures, batch)
         erasures.conclude(batch.batch_id, {request.request_id: COMPLETE}, actor="me")
-        assert erasures.find(request.request_id).closure is None
+        assert erasures.find(request.request_id).sealed is None
 
 
 class TestHolds:

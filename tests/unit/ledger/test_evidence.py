@@ -87,6 +87,23 @@ class TestAppend:
 
             assert (entry.payload_digest, entry.digest) == (payload_digest, before)
 
+    def test_once(self, ledger: Ledger) -> None:
+        """What the last entry of its kind and subject says already is not said again."""
+
+        def say(rows: int, subject: str = "thing/1") -> int:
+            entry = ledger.append_evidence("test.made", subject, {"rows": rows}, actor="tester", once=True)
+            return entry.seq
+
+        assert [say(1), say(1), say(2), say(2), say(1), say(1, "thing/2")] == [1, 1, 2, 2, 3, 4]
+
+    def test_of_a_subject(self, filled: Ledger) -> None:
+        """In order, of some kinds or of all."""
+        filled.append_evidence("test.sold", "thing/2", {}, actor="tester")
+
+        assert [entry.seq for entry in filled.evidence_of("thing/2")] == [2, 6]
+        assert [entry.seq for entry in filled.evidence_of("thing/2", "test.sold", "test.lost")] == [6]
+        assert filled.evidence_of("thing/9") == ()
+
     def test_equal_payloads_have_different_digests(self, ledger: Ledger) -> None:
         """The salt keeps a payload from being guessed from its digest."""
         entries = [ledger.append_evidence("test.made", "a", {"rows": 1}, actor="a") for _ in range(2)]

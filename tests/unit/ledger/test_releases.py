@@ -16,6 +16,7 @@ from sqlalchemy import text
 from airflow_veil.privacy.errors import LedgerError, ReleaseError
 from airflow_veil.privacy.ledger.canonical import canonical_json, sha256_of
 from airflow_veil.privacy.ledger.database import writing
+from airflow_veil.privacy.ledger.evidence import Note
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 
@@ -81,6 +82,23 @@ class TestBegin:
         assert again.release_id == "r1"
         assert again.plan_digest == "c" * 64
         assert (again,) == ledger.list()
+
+    def test_leaves_evidence(self, ledger: Ledger) -> None:
+        """That a release is begun is told once; by another plan it is begun again."""
+        for _ in range(2):
+            ledger.begin_release(record("r1"), actor="test")
+        ledger.begin_release(record("r1", plan_digest="c" * 64), actor="other")
+        begun, again = ledger.evidence()
+
+        assert (begun.kind, begun.subject, begun.actor) == ("release.begun", "retail/customers/r1", "test")
+        assert begun.content == {
+            "destination": "file:///releases",
+            "run_key": "run-r1",
+            "policy_digest": "a" * 64,
+            "plan_digest": "b" * 64,
+        }
+        assert (again.kind, again.actor) == ("release.begun_again", "other")
+        assert (again.content["was"], again.content["plan_digest"]) == ("staged", "c" * 64)
 
     def test_keeps_what_the_same_run_has_drafted(self, ledger: Ledger) -> None:
         """A run that is begun twice at once does not lose what one of the two has done."""
@@ -191,6 +209,17 @@ class TestDraft:
 
         assert ledger.release("r1").manifest == {"a": 1, "b": 2, "c": {"rows": 3}}
         assert ledger.release("r1").state is ReleaseState.STAGED
+
+    def test_leaves_the_evidence_that_it_is_given(self, ledger: Ledger) -> None:
+        """In the same transaction: what cannot be told is not drafted."""
+        ledger.begin_release(record("r1"), actor="test")
+        ledger.draft("r1", {"a": 1}, Note(kind="release.step", payload={"step": "mask"}, actor="test"))
+        with pytest.raises(LedgerError, match="not plain JSON"):
+            ledger.draft("r1", {"a": 2}, Note(kind="release.step", payload={"step": {1}}, actor="test"))
+
+        assert kinds(ledger) == ["release.begun", "release.step"]
+        assert ledger.evidence()[-1].content == {"destination": "file:///releases", "step": "mask"}
+        assert ledger.release("r1").manifest == {"a": 1}
 
     def test_refuses_a_published_release(self, ledger: Ledger) -> None:
         """What is published stays as it is."""
@@ -307,7 +336,7 @@ class TestPublish:
         with pytest.raises(LedgerError, match="not plain JSON"):
             ledger.publish("r2", {"rows": {1, 2}}, rows_out=3, actor="test")
         assert states(ledger) == {"r1": "current", "r2": "staged"}
-        assert len(ledger.evidence()) == 1
+        assert kinds(ledger) == ["release.begun", "release.published", "release.begun"]
 
     def test_the_database_allows_one_current_release(self, ledger: Ledger) -> None:
         """Even a program that does not ask the ledger cannot make two."""
@@ -515,7 +544,7 @@ class TestDiscardAndExpire:
             ledger.discard("r1", reason="expectations failed", actor="test")
 
         assert states(ledger) == {"r1": "discarded"}
-        assert kinds(ledger) == ["release.discarded"]
+        assert kinds(ledger) == ["release.begun", "release.discarded"]
 
     def test_discard_refuses_a_published_release(self, ledger: Ledger) -> None:
         """A clean-up that comes too late does not take a release away."""

@@ -48,7 +48,8 @@ class TestDag:
 
         assert dag.dag_id == "veil_shop_retention"
         assert kept_datasets(policy) == ("visits",)
-        assert set(dag.task_ids) == {"visits", "expire_releases"}
+        assert set(dag.task_ids) == {"visits", "expire_releases", "sweep_staging"}
+        assert not dag.get_task("sweep_staging").upstream_task_ids
         assert dag.get_task("expire_releases").upstream_task_ids == {"visits"}
         assert dag.get_task("expire_releases").trigger_rule == TriggerRule.ALL_DONE
         assert not dag.catchup
@@ -83,4 +84,4 @@ class TestDag:
         """They end, too."""
         policy.write_text(POLICY.replace("    retention: {after: P1Y, from: at}\n", ""))
 
-        assert set(retention_dag(policy).task_ids) == {"expire_releases"}
+        assert set(retention_dag(policy).task_ids) == {"expire_releases", "sweep_staging"}

@@ -49,6 +49,8 @@ class TestRules:
             GOOD.replace("grace: P7D", WAITS),
             GOOD.replace("at_most: 0.2", "action: delete"),
             GOOD.replace("visits.parquet", "visits.csv"),
+            GOOD.replace("grace: P7D", "backups_expire_after: P35D"),
+            GOOD.replace("destination: out", "destination: out, staging_expires_after: P2D"),
         ],
     )
     def test_good_ones_have_no_findings(self, tmp_path: Path, text: str) -> None:
@@ -74,6 +76,7 @@ class TestRules:
             ("grace: P7D", WAITS.replace("P4Y", "P3Y"), "retention-limit", "P3Y, at_most"),
             ("grace: P7D", f"grace: P1Y1D, {WAITS}", "retention-limit", "P4Y"),
             ("grace: P7D", "gracious: P7D", "unknown-word", "gracious"),
+            ("grace: P7D", "backups_expire_after: P0D", "retention-period", "P0D"),
         ],
     )
     def test_each_mistake_where_it_stands(
@@ -89,6 +92,16 @@ class TestRules:
         assert found.path.startswith("datasets.visits.retention")
         assert found.fix
         assert word in text
+
+    @pytest.mark.parametrize("period", ["P0D", "P9999Y"])
+    def test_how_long_staging_may_lie(self, tmp_path: Path, period: str) -> None:
+        """For some time: what one task has staged for the next must not go under it."""
+        text = GOOD.replace("destination: out", f"destination: out, staging_expires_after: {period}")
+
+        (found,) = findings(tmp_path, text)
+
+        assert (found.rule, found.path) == ("staging-period", "release.staging_expires_after")
+        assert period in found.message
 
     def test_text_of_a_csv_file(self, tmp_path: Path) -> None:
         """A column without a type is text there."""

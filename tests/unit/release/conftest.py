@@ -125,18 +125,18 @@ class Shop:
         workspace = self.workspace()
         reference = service.begin(workspace, "people", interval, actor=ACTOR)
         if not steps:
-            return service.sanitize(workspace, reference)
+            return service.sanitize(workspace, reference, actor=ACTOR)
         for step in Step:
-            done = service.run_step(workspace, reference, step)
+            done = service.run_step(workspace, reference, step, actor=ACTOR)
             reference = done.reference
         return done
 
     def release(self, interval: Interval, *, steps: bool = False) -> Reference:
         """A whole night: what the nightly DAG does for the data set."""
         staged = self.stage(interval, steps=steps).reference
-        valid = service.validate(self.workspace(), staged).reference
+        valid = service.validate(self.workspace(), staged, actor=ACTOR).reference
         published = service.publish(self.workspace(), valid, actor=ACTOR).reference
-        service.scrub(self.workspace(), "people", interval, orphans_after=0)
+        service.scrub(self.workspace(), "people", interval, orphans_after=0, actor=ACTOR)
         return published
 
     @property

@@ -234,7 +234,7 @@ class TestValidate:
         staged = shop.stage(night(1)).reference
 
         with pytest.raises(ExpectationsFailedError, match="2 of 2 expectations of people") as failed:
-            service.validate(shop.workspace(), staged)
+            service.validate(shop.workspace(), staged, actor=ACTOR)
         assert "5 of 50 rows do not fit" in str(failed.value)
         with pytest.raises(ReleaseError, match="were not run"):
             service.publish(shop.workspace(), staged, actor=ACTOR)
@@ -252,7 +252,7 @@ class TestValidate:
         pq.write_table(table.append_column("stowaway", table.column("id")), attempt / "data-00000.parquet")
 
         with pytest.raises(StorageError, match="no longer those that were written"):
-            service.validate(shop.workspace(), staged)
+            service.validate(shop.workspace(), staged, actor=ACTOR)
 
     def test_a_missing_suite_is_an_error(self, shop: Shop) -> None:
         """A suite that the policy names and nobody wrote stops the release."""
@@ -261,4 +261,4 @@ class TestValidate:
         (shop.path / "expectations" / "people.json").unlink()
 
         with pytest.raises(ReleaseError, match="cannot be read"):
-            service.validate(shop.workspace(), staged)
+            service.validate(shop.workspace(), staged, actor=ACTOR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 from tests.unit.release import crash
-from tests.unit.release.conftest import Shop, night, people
+from tests.unit.release.conftest import ACTOR, Shop, night, people
 
 from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.release import service
@@ -53,7 +53,7 @@ class TestKill:
             assert shop.destination.current("people") in (good, bad), f"killed at moment {moment}"
             assert crash.run(bad, shop.path, 0, MOST) == 0
 
-            service.scrub(shop.workspace(), "people", night(0), orphans_after=0)
+            service.scrub(shop.workspace(), "people", night(0), orphans_after=0, actor=ACTOR)
             _agree(shop, good, rows=50 + 2 * moment)
             assert shop.ledger.release(bad).state is ReleaseState.ROLLED_BACK
             if code == 0:

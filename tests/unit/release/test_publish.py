@@ -117,7 +117,7 @@ class TestPublish:
     def test_rows_that_were_staged_again_are_validated_again(self, shop: Shop) -> None:
         """A validation counts for the rows that it saw, not for an attempt that came later."""
         shop.suite(NOT_NULL)
-        service.validate(shop.workspace(), shop.stage(night(0)).reference)
+        service.validate(shop.workspace(), shop.stage(night(0)).reference, actor=ACTOR)
         staged_again = shop.stage(night(0)).reference
 
         with pytest.raises(ReleaseError, match="were not run"):
@@ -132,7 +132,7 @@ class TestPublish:
 
     def test_publishing_twice_is_publishing_once(self, shop: Shop) -> None:
         """A retry of the last task finds its work done."""
-        valid = service.validate(shop.workspace(), shop.stage(night(0)).reference).reference
+        valid = service.validate(shop.workspace(), shop.stage(night(0)).reference, actor=ACTOR).reference
         first = service.publish(shop.workspace(), valid, actor=ACTOR).reference
         manifest = shop.destination.manifest("people", first.release_id)
 
@@ -154,7 +154,7 @@ class TestPublish:
 
     def test_a_late_publication_of_an_old_run_does_not_replace_a_published_one(self, shop: Shop) -> None:
         """A run that was published and superseded stays superseded when its task runs once more."""
-        valid = service.validate(shop.workspace(), shop.stage(night(0)).reference).reference
+        valid = service.validate(shop.workspace(), shop.stage(night(0)).reference, actor=ACTOR).reference
         first = service.publish(shop.workspace(), valid, actor=ACTOR).reference
         second = shop.release(night(1))
 
@@ -247,7 +247,7 @@ class TestRollback:
     def test_a_late_publication_does_not_bring_a_bad_release_back(self, shop: Shop) -> None:
         """A publish task that is cleared after a rollback is refused before readers see anything."""
         first = shop.release(night(0))
-        valid = service.validate(shop.workspace(), shop.stage(night(1)).reference).reference
+        valid = service.validate(shop.workspace(), shop.stage(night(1)).reference, actor=ACTOR).reference
         service.publish(shop.workspace(), valid, actor=ACTOR)
         _rollback(shop)
 

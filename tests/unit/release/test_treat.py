@@ -83,7 +83,7 @@ class TestStaging:
         shop.supply(people(60))
 
         with pytest.raises(StorageError, match="changed"):
-            service.sanitize(shop.workspace(), reference)
+            service.sanitize(shop.workspace(), reference, actor=ACTOR)
         assert not shop.staged()
 
     def test_a_policy_that_changed_since_the_run_began_is_an_error(self, shop: Shop) -> None:
@@ -92,7 +92,7 @@ class TestStaging:
         shop.write(POLICY.replace("treat: keep", "treat: drop"))
 
         with pytest.raises(ReleaseError, match="changed since the run began"):
-            service.sanitize(shop.workspace(), reference)
+            service.sanitize(shop.workspace(), reference, actor=ACTOR)
 
     @pytest.mark.parametrize("step", [Step.TOKENIZE, Step.MASK, Step.GENERALIZE], ids=lambda s: s.value)
     def test_steps_run_in_their_order(self, shop: Shop, step: Step) -> None:
@@ -100,26 +100,26 @@ class TestStaging:
         reference = service.begin(shop.workspace(), "people", night(0), actor=ACTOR)
 
         with pytest.raises(ReleaseError, match="follows"):
-            service.run_step(shop.workspace(), reference, step)
+            service.run_step(shop.workspace(), reference, step, actor=ACTOR)
 
     def test_a_step_may_run_again(self, shop: Shop) -> None:
         """A retry of a step stages the same rows anew."""
         workspace = shop.workspace()
         reference = service.begin(workspace, "people", night(0), actor=ACTOR)
-        minimized = service.run_step(workspace, reference, Step.MINIMIZE).reference
-        first = service.run_step(workspace, minimized, Step.TOKENIZE).reference
+        minimized = service.run_step(workspace, reference, Step.MINIMIZE, actor=ACTOR).reference
+        first = service.run_step(workspace, minimized, Step.TOKENIZE, actor=ACTOR).reference
 
-        assert service.run_step(workspace, minimized, Step.TOKENIZE).reference == first
+        assert service.run_step(workspace, minimized, Step.TOKENIZE, actor=ACTOR).reference == first
 
     def test_a_step_after_a_scrub_says_what_to_do(self, shop: Shop) -> None:
         """Staging that is gone is an error that says to begin at the first step."""
         workspace = shop.workspace()
         reference = service.begin(workspace, "people", night(0), actor=ACTOR)
-        minimized = service.run_step(workspace, reference, Step.MINIMIZE).reference
-        service.scrub(workspace, "people", night(0), orphans_after=0)
+        minimized = service.run_step(workspace, reference, Step.MINIMIZE, actor=ACTOR).reference
+        service.scrub(workspace, "people", night(0), orphans_after=0, actor=ACTOR)
 
         with pytest.raises(StorageError, match="from the first"):
-            service.run_step(workspace, minimized, Step.TOKENIZE)
+            service.run_step(workspace, minimized, Step.TOKENIZE, actor=ACTOR)
 
     @pytest.mark.parametrize("steps", [False, True], ids=["fused", "stepwise"])
     def test_a_published_release_is_left_alone(self, shop: Shop, steps: bool) -> None:
@@ -143,7 +143,7 @@ class TestStaging:
         """What lies between two steps can be read by its owner alone."""
         workspace = shop.workspace()
         reference = service.begin(workspace, "people", night(0), actor=ACTOR)
-        service.run_step(workspace, reference, Step.MINIMIZE)
+        service.run_step(workspace, reference, Step.MINIMIZE, actor=ACTOR)
 
         folders = [path for path in (shop.path / "home" / "staging").rglob("*") if path.is_dir()]
         assert folders
@@ -168,8 +168,8 @@ class TestStaging:
 
 def _first_task(workspace: Workspace, reference: Reference, *, steps: bool) -> Done:
     if steps:
-        return service.run_step(workspace, reference, Step.MINIMIZE)
-    return service.sanitize(workspace, reference)
+        return service.run_step(workspace, reference, Step.MINIMIZE, actor=ACTOR)
+    return service.sanitize(workspace, reference, actor=ACTOR)
 
 
 def _rows(shop: Shop, release_id: str) -> pa.Table:

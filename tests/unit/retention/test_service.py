@@ -44,8 +44,8 @@ class TestCap:
         assert kinds(place) == []
 
         assert place.enforce(approval=APPROVED).counts.delete == 3
-        planned, enforced = place.ledger.evidence()
-        assert (planned.kind, enforced.kind) == ("retention.planned", "retention.enforced")
+        assert kinds(place) == ["retention.planned", "retention.enforced", "retention.verified"]
+        planned = place.ledger.evidence()[0]
         assert planned.content["approved_by"] == "test:officer"
         assert planned.content["approval"] == APPROVED.reason
 
@@ -124,7 +124,13 @@ class TestEvidence:
         raw = (place.path / "home" / "ledger.db").read_bytes().decode("latin-1")
         assert "canary" not in told + raw
         assert "customer-0" not in told + raw
-        assert kinds(place) == ["hold.placed", "retention.planned", "retention.held", "retention.enforced"]
+        assert kinds(place) == [
+            "hold.placed",
+            "retention.planned",
+            "retention.held",
+            "retention.enforced",
+            "retention.verified",
+        ]
         run = place.ledger.retention.last("shop", "visits")
         assert run is not None
         assert (run.cut_off.date(), run.at, run.actor) == (CUT, NOW, ACTOR)
@@ -136,7 +142,7 @@ class TestEvidence:
         place.file("a.parquet", visits(days_around(0, 5)))
 
         assert place.enforce().counts.delete == 0
-        assert kinds(place) == ["retention.planned", "retention.enforced"]
+        assert kinds(place) == ["retention.planned", "retention.enforced", "retention.verified"]
 
     def test_what_has_no_retention(self, place: Place) -> None:
         """Each is told apart."""

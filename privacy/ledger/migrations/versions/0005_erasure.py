@@ -22,9 +22,9 @@ _SAME = {
 """Which rows a new one would replace, which SQLite does without asking DELETE's triggers."""
 _FIXED = {
     "erasure_batches": "batch_id, policy, begun_by, begun_at, begun_seq",
-    "erasure_requests": "request_id, policy, identifiers, subject, key_version, requested_by, requested_at",
+    "erasure_requests": "request_id, policy, identifiers, subject, key_version, requested_by, requested_at, time_zone",
     "erasure_batch_requests": "batch_id, number, request_id",
-    "erasure_steps": "batch_id, ordinal, name",
+    "erasure_steps": "batch_id, ordinal, stage, name",
 }
 """What never changes."""
 _MOVES_ON = {
@@ -107,10 +107,9 @@ def _make_requests() -> None:
         sa.Column("subject", sa.String(64), nullable=False),
         sa.Column("key_version", sa.Integer, nullable=False),
         sa.Column("sealed", sa.LargeBinary),
-        sa.Column("closure", sa.LargeBinary),
-        sa.Column("closure_version", sa.Integer),
         sa.Column("requested_by", sa.String(512), nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("time_zone", sa.String(64), nullable=False),
         sa.Column("first_due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paused_at", sa.DateTime(timezone=True)),
@@ -139,7 +138,6 @@ def _rules_of_requests() -> tuple[sa.CheckConstraint, ...]:
     rules = {
         "state": "state IN ('waiting', 'erasing', 'held', 'incomplete', 'complete', 'cancelled')",
         "sealed": "(sealed IS NULL) = (state IN ('complete', 'cancelled'))",
-        "closure": "(closure IS NULL) = (closure_version IS NULL) AND (closure IS NULL OR sealed IS NOT NULL)",
         "paused": "(paused_at IS NULL) = (paused_reason IS NULL)",
         "erasing": "state <> 'erasing' OR (batch_id IS NOT NULL AND paused_at IS NULL)",
         "finished": "(finished_at IS NULL) = (state IN ('waiting', 'erasing'))",
@@ -173,6 +171,7 @@ def _make_steps() -> None:
         "erasure_steps",
         sa.Column("batch_id", sa.String(64), nullable=False),
         sa.Column("ordinal", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("stage", sa.Integer, nullable=False),
         sa.Column("name", sa.String(512), nullable=False),
         sa.Column("begun_at", sa.DateTime(timezone=True)),
         sa.Column("done_at", sa.DateTime(timezone=True)),
