@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from faker import Faker
 
+from airflow_veil.privacy.classify import dictionary
 from airflow_veil.privacy.classify.kind import FOUND, KINDS
 from airflow_veil.privacy.classify.service import classify, classify_columns
-from airflow_veil.privacy.classify.suggestion import Suggestion
+from airflow_veil.privacy.classify.suggestion import Suggestion, suggest
+from airflow_veil.privacy.classify.tally import Tally
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.policy.models import ColumnClass
 from airflow_veil.privacy.storage.csv import CsvSource
@@ -210,6 +213,35 @@ class TestValues:
 
 def _columns(table: pa.Table) -> dict[str, pa.Array]:
     return {name: table[name].combine_chunks() for name in table.column_names}
+
+
+class TestNoNetwork:
+    def test_nothing_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Lists come with the suite: no socket is opened, with every list read anew."""
+
+        def refused(*_: object) -> None:
+            raise AssertionError("a socket was asked for")
+
+        for lexicon in (
+            dictionary.first_names,
+            dictionary.cities,
+            dictionary.street_words,
+            dictionary.job_heads,
+        ):
+            lexicon.cache_clear()
+        monkeypatch.setattr(socket, "socket", refused)
+        monkeypatch.setattr(socket, "getaddrinfo", refused)
+
+        assert classify_columns(_columns(people(30)))[2].kind == "email"
+
+    def test_batches_add_up(self) -> None:
+        """Counted batch by batch, in constant memory, a column shows the same shares."""
+        mail, whole, parts = people()["mail"].combine_chunks(), Tally(pa.string()), Tally(pa.string())
+        whole.add(mail)
+        for start in range(0, ROWS, 50):
+            parts.add(mail.slice(start, 50))
+
+        assert suggest({"c": parts}) == suggest({"c": whole})
 
 
 class TestNoValueLeaks:
