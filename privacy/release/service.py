@@ -1,6 +1,6 @@
 """The life of a release, as tasks and commands call it.
 
-    begin ──► sanitize, or run_step four times ──► validate, assess_staged ──► publish          rollback, scrub
+    begin ──► classify ──► sanitize, or run_step four times ──► validate, assess_staged ──► publish     rollback, scrub
 
 Each function is one task's work. It can be killed anywhere and called again, by a retry or by two workers at once:
 rows are staged apart and committed whole, and the ledger says what was done. Between tasks travel a `Reference` and
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from airflow_veil.privacy.release.assess import assess_staged
 from airflow_veil.privacy.release.begin import begin
+from airflow_veil.privacy.release.classify import classify
 from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.planned import planned_publication, planned_step, planned_validation
 from airflow_veil.privacy.release.planning import plan_for
@@ -24,6 +25,7 @@ __all__ = [
     "Scrubbed",
     "assess_staged",
     "begin",
+    "classify",
     "plan_for",
     "planned_publication",
     "planned_step",
