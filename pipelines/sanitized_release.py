@@ -11,6 +11,7 @@ from airflow.sdk import DAG, Asset, TaskGroup, chain
 
 from airflow_veil.hooks.settings import settings
 from airflow_veil.operators.base import VeilOperator
+from airflow_veil.operators.classify import ClassifyColumnsOperator
 from airflow_veil.operators.generalize import GeneralizeOperator
 from airflow_veil.operators.mask import MaskOperator
 from airflow_veil.operators.minimize import MinimizeOperator
@@ -131,7 +132,7 @@ def sanitized_release_group(
         )
         scrub = ScrubStagingOperator(task_id="scrub", **common)
         # A teardown of its own: as one of `staged[0]` it would not run where that task itself fails or is killed.
-        chain(*staged, validate, *gates, publish, scrub.as_teardown())
+        chain(*_looking_tasks(loaded, common), *staged, validate, *gates, publish, scrub.as_teardown())
     return group
 
 
@@ -166,14 +167,20 @@ def _gate_tasks(loaded: LoadedPolicy, validate: VeilOperator, common: dict[str, 
     rule = loaded.policy.release.gate if loaded.policy.release else None
     if rule is None:
         return []
-    from airflow_veil.operators.gate import (
-        ReleaseGateOperator,
-    )  # Airflow's human in the loop: only where it is used
+    # Here, since it brings Airflow's human in the loop: only policies with a gate wait for that.
+    from airflow_veil.operators.gate import ReleaseGateOperator
 
     tasks: list[VeilOperator] = [AssessRiskOperator(task_id="risk", after=validate.output, **common)]
     for person, task_id in zip(range(1, rule.people + 1), ("gate", "gate_second"), strict=False):
         tasks.append(ReleaseGateOperator(task_id=task_id, after=tasks[-1].output, person=person, **common))
     return tasks
+
+
+def _looking_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:
+    """The task that looks at the columns before a row is staged, if the policy wants it."""
+    if loaded.policy.release is None or not loaded.policy.release.classify:
+        return []
+    return [ClassifyColumnsOperator(task_id="classify", **common)]
 
 
 def _staging_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:

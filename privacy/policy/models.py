@@ -208,6 +208,8 @@ class Release(Described):
     """How long what killed runs have staged may lie, untouched, before it is removed. It is personal data."""
     gate: Gate | None = None
     """What is looked at before a release is published: it goes out, is denied, or waits for approval."""
+    classify: bool = False
+    """Whether each release first looks at its columns, and stops where one declared `none` holds personal data."""
 
 
 class KeySource(Described):

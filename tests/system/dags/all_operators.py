@@ -11,7 +11,9 @@ from airflow.sdk import DAG, chain
 
 from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
+from airflow_veil.operators.gate import ReleaseGateOperator
 from airflow_veil.operators.publish import PublishReleaseOperator
+from airflow_veil.operators.risk import AssessRiskOperator
 from airflow_veil.operators.rollback import RollbackReleaseOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
 from airflow_veil.operators.validate import ValidateOperator
@@ -38,7 +40,9 @@ with DAG("fused", schedule=None, start_date=EPOCH, **ONCE):
     elsewhere = {**PEOPLE, "destination": str(HOME / "elsewhere")}
     sanitize = SanitizeOperator(task_id="sanitize", **elsewhere)
     validate = ValidateOperator(task_id="validate", after=sanitize.output, **elsewhere)
-    PublishReleaseOperator(task_id="publish", after=validate.output, **elsewhere)
+    assess = AssessRiskOperator(task_id="assess_risk", after=validate.output, **elsewhere)
+    gate = ReleaseGateOperator(task_id="gate", after=assess.output, **elsewhere)
+    PublishReleaseOperator(task_id="publish", after=gate.output, **elsewhere)
 
 with DAG("others", schedule=None, start_date=EPOCH, **ONCE):
     chain(

@@ -52,3 +52,18 @@ class TestReleasedDatasets:
         assert released_datasets(policy) == ()
         with pytest.raises(ReleaseError, match="dp_release_dag"):
             sanitized_release_dag(policy)
+
+
+class TestClassify:
+    def test_the_first_task_where_the_policy_wants_it(self, policy: Path) -> None:
+        """`release: {classify: true}`: nothing is staged before the columns were looked at."""
+        policy.write_text(POLICY.replace("releases}", "releases, classify: true}"))
+
+        dag = sanitized_release_dag(policy)
+
+        assert dag.get_task("customers.classify").downstream_task_ids == {"customers.sanitize"}
+        assert dag.get_task("customers.classify").upstream_task_ids == set()
+
+    def test_not_where_it_does_not(self, policy: Path) -> None:
+        """Without the word there is no such task."""
+        assert "customers.classify" not in sanitized_release_dag(policy).task_ids
