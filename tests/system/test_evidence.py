@@ -56,7 +56,7 @@ datasets:
       email: {{class: direct_identifier, treat: {{token: {{domain: email, reversible: true, pad_to: 32}}}}}}
       phone: {{class: direct_identifier, treat: {{mask: {{keep_last: 2, length: 8}}}}}}
       born: {{class: quasi_identifier, type: date, treat: {{generalize: {{to: year}}}}}}
-      country: {{class: none, treat: keep}}
+      country: {{class: quasi_identifier, treat: keep}}
       at: {{class: none, type: timestamp, treat: drop}}
 release: {{destination: {releases}, run: stepwise, classify: true, expires_after: P1M}}
 erasure: {{identifiers: [people.id], answers: {{exempt: the noise hides each person}}}}
