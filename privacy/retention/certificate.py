@@ -89,7 +89,7 @@ def _asked(run: RetentionRun, zone: ZoneInfo) -> Asked:
     rule = run.planned["rule"]
     start = run.cut_off.astimezone(zone).date()
     return Asked(
-        what=f"To delete all rows of data set {run.dataset} whose time, “{rule['from']}”, was before {_day(start)}.",
+        what=_what(rule, run.dataset, _day(start)),
         by=run.actor,
         at=_second(run.at),
         policy=run.policy,
@@ -98,6 +98,24 @@ def _asked(run: RetentionRun, zone: ZoneInfo) -> Asked:
         reference=f"run {run.run_id}",
         approved_by=run.approved_by or "",
         approval=run.approval or "",
+    )
+
+
+def _what(rule: Mapping[str, Any], dataset: str, day: str) -> str:
+    """What was to be done, in a sentence."""
+    rows = f"all rows of data set {dataset} whose time, “{rule['from']}”, was before {day}"
+    if treated := _treated(rule):
+        return f"To anonymize {rows}, by treating {', '.join(treated)}."
+    return f"To delete {rows}."
+
+
+def _treated(rule: Mapping[str, Any]) -> list[str]:
+    """The columns whose cells were treated; none where rows went."""
+    action = rule.get("action")
+    return (
+        sorted(action["anonymize"]["columns"])
+        if isinstance(action, Mapping) and "anonymize" in action
+        else []
     )
 
 
@@ -124,9 +142,19 @@ def _store(dataset: str, planned: Mapping[str, Any], done: Mapping[str, Any]) ->
         store=dataset,
         place=source["name"] if source["namespace"] == "file" else f"{source['namespace']}/{source['name']}",
         rows_deleted=done["delete"],
+        rows_masked=done.get("anonymize", 0),
         files_dropped=done["files"]["dropped"],
         files_rewritten=done["files"]["rewritten"],
+        said=_said(planned["rule"], done),
     )
+
+
+def _said(rule: Mapping[str, Any], done: Mapping[str, Any]) -> str:
+    """What else was done, in a sentence."""
+    if not (treated := _treated(rule)):
+        return ""
+    before = done["anonymized"]
+    return f"Cells of {', '.join(treated)} were treated; of {before:,} rows they were before."
 
 
 def _kept(dataset: str, done: Mapping[str, Any]) -> Iterator[Kept]:

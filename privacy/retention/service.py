@@ -22,6 +22,7 @@ from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.lineage.deleting import of_deleting
 from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.policy.retention import Retention
+from airflow_veil.privacy.retention.anonymize import Cells, cells_of
 from airflow_veil.privacy.retention.clock import doubt, wall_clock
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
@@ -34,6 +35,7 @@ from airflow_veil.privacy.retention.verify import verify
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
+    from airflow_veil.privacy.storage.base import Source
 
 Store: TypeAlias = FileStore | SqliteStore | PostgresStore
 
@@ -84,8 +86,8 @@ class RetentionPlan:
 
     @property
     def share(self) -> float:
-        """Which share of the rows goes."""
-        return self.counts.delete / self.counts.rows if self.counts.rows else 0.0
+        """Which share of the rows goes, or loses cells."""
+        return self.counts.changed / self.counts.rows if self.counts.rows else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The plan for a machine to read: names, times and counts."""
@@ -120,6 +122,15 @@ class Enforced:
     counts: Counts
     files: Files
     lineage: LineageRecord
+
+    @property
+    def told(self) -> str:
+        """What was done, in a sentence for people."""
+        counts, dataset = self.counts, self.plan.dataset
+        if not counts.changed:
+            return f"Nothing of {dataset} is over; {counts.rows:,} rows stay."
+        did = "Deleted" if counts.delete else "Archived" if counts.archive else "Anonymized"
+        return f"{did} {counts.changed:,} rows of {dataset}; {counts.rows - counts.gone:,} stay."
 
     def as_dict(self) -> dict[str, Any]:
         """What was done, for XCom, evidence and machines: names, times and counts."""
@@ -161,7 +172,7 @@ def enforce(
     now: datetime | None = None,
     approval: Approval | None = None,
 ) -> Enforced:
-    """Delete the rows of a data set whose time is over, and leave evidence; a clean data set is left as it is.
+    """Do with rows whose time is over what the policy says, and leave evidence; a clean data set is left as it is.
 
     Args:
         workspace: The policy and its systems.
@@ -198,7 +209,7 @@ def enforce(
             approval=given.reason if given else None,
         )
         counts, files = survey.counts, survey.files
-        if counts.delete:
+        if counts.changed:
 
             @contextmanager
             def frozen() -> Iterator[Keeper]:
@@ -211,11 +222,11 @@ def enforce(
             dataset,
             workspace.source(dataset).identity,
             rows=counts.rows,
-            left=counts.rows - counts.delete,
+            left=counts.rows - counts.gone,
         )
         done = Enforced(run_id=run_id, plan=planned, counts=counts, files=files, lineage=lineage)
         ledger.retention.finish(run_id, done.as_dict())
-        verify(workspace, done, rule.from_, actor=actor)
+        verify(workspace, done, rule.from_, store.cells, actor=actor)
     return done
 
 
@@ -279,10 +290,11 @@ def _plan(
     counts = survey.counts
     last = workspace.ledger.retention.last(policy, dataset)
     objections = []
-    if counts.delete > rule.at_most * counts.rows:
-        share = counts.delete / counts.rows
-        told = f"{counts.delete:,} of {counts.rows:,} rows would go, {share:.1%}"
-        objections.append(f"{told}, and one run may delete {rule.at_most:.1%}")
+    if counts.changed > rule.at_most * counts.rows:
+        share = counts.changed / counts.rows
+        would, may = ("lose cells", "anonymize") if counts.anonymize else ("go", "delete")
+        told = f"{counts.changed:,} of {counts.rows:,} rows would {would}, {share:.1%}"
+        objections.append(f"{told}, and one run may {may} {rule.at_most:.1%}")
     if doubted := doubt(cut.at, last.at if last else None):
         objections.append(doubted)
     return RetentionPlan(
@@ -305,20 +317,27 @@ def _not_approved(planned: RetentionPlan) -> ApprovalNeededError:
 
 
 def _store(workspace: Workspace, dataset: str, rule: Retention) -> Store:
-    """The source of a data set, as something that rows can be deleted from."""
+    """The source of a data set, as something that rows can be deleted from, or lose cells."""
     from airflow_veil.privacy.storage.csv import CsvSource
     from airflow_veil.privacy.storage.parquet import ParquetSource
     from airflow_veil.privacy.storage.sql import SqlSource
     from airflow_veil.privacy.storage.sqlite import SqliteSource
 
     source = workspace.source(dataset)
+    cells = _cells(workspace, dataset, rule, source)
     if isinstance(source, ParquetSource | CsvSource):
-        return FileStore(source, rule.from_)
+        return FileStore(source, rule.from_, cells)
     if isinstance(source, SqlSource):
         table = source.table_source
-        return (
-            SqliteStore(table, rule.from_)
-            if isinstance(table, SqliteSource)
-            else PostgresStore(table, rule.from_)
-        )
+        if isinstance(table, SqliteSource):
+            return SqliteStore(table, rule.from_, cells)
+        return PostgresStore(table, rule.from_, cells)
     raise RetentionError("rows cannot be deleted from this kind of source", where=dataset)
+
+
+def _cells(workspace: Workspace, dataset: str, rule: Retention, source: Source) -> Cells | None:
+    """What rows lose whose time is over; None where they go."""
+    if not rule.treatments:
+        return None
+    root, where = workspace.loaded.path.parent, f"data set {dataset}"
+    return cells_of(rule.treatments, source.schema(), dataset=dataset, root=root, where=where)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_veil.privacy.audit.facts import Check
 from airflow_veil.privacy.errors import UnverifiedError
+from airflow_veil.privacy.retention.anonymize import Cells
 from airflow_veil.privacy.retention.recount import Left, recount
 
 if TYPE_CHECKING:
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 VERIFIED, UNVERIFIED = "retention.verified", "retention.unverified"
 
 
-def verify(workspace: Workspace, done: Enforced, column: str, *, actor: str) -> tuple[Check, ...]:
-    """Check that no row whose time was over is left but those that are held, and that all others are there.
+def verify(
+    workspace: Workspace, done: Enforced, column: str, cells: Cells | None = None, *, actor: str
+) -> tuple[Check, ...]:
+    """Check that no row whose time was over is left as it was but those that are held, and that all others are there.
 
     What is found is evidence.
 
@@ -25,6 +28,7 @@ def verify(workspace: Workspace, done: Enforced, column: str, *, actor: str) -> 
         workspace: The policy and its systems.
         done: What the run did.
         column: The column with the time of the rows.
+        cells: What rows lose that are over; None where they go.
         actor: Who ran it.
 
     Raises:
@@ -34,8 +38,9 @@ def verify(workspace: Workspace, done: Enforced, column: str, *, actor: str) -> 
     """
     dataset = done.plan.dataset
     # Opened anew: what a source knows of its files is from before.
-    found = recount(workspace.source(dataset), column, done.plan.cut)
-    checks = _checks(found, held=done.counts.held, expected=done.counts.rows - done.counts.delete)
+    found = recount(workspace.source(dataset), column, done.plan.cut, cells)
+    over = _gone(found, held=done.counts.held) if cells is None else _lost(found, held=done.counts.held)
+    checks = (over, _there(found, expected=done.counts.rows - done.counts.gone))
     failed = [check for check in checks if not check.passed]
     workspace.ledger.append_evidence(
         UNVERIFIED if failed else VERIFIED,
@@ -53,21 +58,33 @@ def verify(workspace: Workspace, done: Enforced, column: str, *, actor: str) -> 
     return checks
 
 
-def _checks(found: Left, *, held: int, expected: int) -> tuple[Check, ...]:
-    return (
-        Check(
-            what="No row whose time is over is left, but those that a hold keeps",
-            looked_at=found.rows,
-            found=abs(found.over - held),
-            passed=found.over == held,
-            how=found.how,
-        ),
-        Check(
-            what="Every row that was to stay is there",
-            looked_at=expected,
-            found=max(0, expected - found.rows),
-            # Whoever writes the source may have added some meanwhile.
-            passed=found.rows >= expected,
-            how=found.how,
-        ),
+def _gone(found: Left, *, held: int) -> Check:
+    return Check(
+        what="No row whose time is over is left, but those that a hold keeps",
+        looked_at=found.rows,
+        found=abs(found.over - held),
+        passed=found.over == held,
+        how=found.how,
+    )
+
+
+def _lost(found: Left, *, held: int) -> Check:
+    return Check(
+        what="No row whose time is over has cells that it is to lose, but those that a hold keeps",
+        looked_at=found.rows,
+        found=max(0, found.over - held),
+        # What a hold keeps may have lost its cells before it was placed.
+        passed=found.over <= held,
+        how=found.how,
+    )
+
+
+def _there(found: Left, *, expected: int) -> Check:
+    return Check(
+        what="Every row that was to stay is there",
+        looked_at=expected,
+        found=max(0, expected - found.rows),
+        # Whoever writes the source may have added some meanwhile.
+        passed=found.rows >= expected,
+        how=found.how,
     )

@@ -24,7 +24,7 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from airflow_veil.privacy.errors import StorageError
+from airflow_veil.privacy.errors import SchemaError, StorageError
 from airflow_veil.privacy.rewriting import csv_file, parquet_file
 from airflow_veil.privacy.rewriting.holding import Keeps, under_holds
 from airflow_veil.privacy.rewriting.loss import Loss
@@ -160,6 +160,39 @@ class DataFiles:
         if isinstance(self.source, ParquetSource):
             with storing("reading", where):
                 parquet_file.check(path, where=where)
+
+    def check_cells(self, name: str, *, null: bool) -> None:
+        """Check that cells of a column can be changed.
+
+        Args:
+            name: The column.
+            null: Whether they are to become null.
+
+        Raises:
+            SchemaError: They cannot.
+        """
+        where = str(self.source.path)
+        if name in self.set.partitions.names:
+            raise SchemaError(
+                f"column {name} cannot be masked: it is in the folders' names",
+                where=where,
+                fix="delete the rows, or write the files anew with the column in them",
+            )
+        if not null:
+            return
+        if isinstance(self.source, CsvSource):
+            if not self.source.format.null_values:
+                raise SchemaError(
+                    f"column {name} cannot be masked: the files have no spelling of null",
+                    where=where,
+                    fix="name one under `csv: {null_values: …}`",
+                )
+        elif not all(parquet_file.is_nullable(file.path, name) for file in self.set.files):
+            raise SchemaError(
+                f"column {name} cannot be masked: it takes no null",
+                where=where,
+                fix="delete the rows, or write the files anew with the column nullable",
+            )
 
     def any_column(self) -> list[str]:
         """A column that is in the files, to count rows by."""

@@ -250,9 +250,7 @@ class TestDates:
     @pytest.mark.parametrize(
         "kind", [pa.timestamp("s"), pa.timestamp("ns"), pa.date32(), pa.date64()], ids=str
     )
-    def test_are_told_by_the_start_of_the_unit(
-        self, unit: str, first: list[Any], kind: pa.DataType
-    ) -> None:
+    def test_are_told_by_the_start_of_the_unit(self, unit: str, first: list[Any], kind: pa.DataType) -> None:
         """With `label: lower`, in the type of the column; told once more, they are the same."""
         cut = coarse(pa.array(MOMENTS, pa.timestamp("us")).cast(kind), to=unit, label="lower")
         midnights = pa.array(first, pa.date32()).cast(kind).to_pylist()
