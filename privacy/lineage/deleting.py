@@ -39,7 +39,8 @@ def of_deleting(
         told = "cells of rows whose time is over are treated"
         masked = {name: f"{technique_of(each)}, where the time is over" for name, each in treatments.items()}
     else:
-        told = "rows whose time is over are deleted"
+        archives = retention is not None and retention.archive is not None
+        told = f"rows whose time is over {'go into an archive' if archives else 'are deleted'}"
         masked = {}
     filters = {rule["from"]: told} if rule else {}
     return _into_itself(loaded, dataset, identity, STAGE, rule, filters, masked, rows=rows, left=left)

@@ -106,6 +106,8 @@ def _what(rule: Mapping[str, Any], dataset: str, day: str) -> str:
     rows = f"all rows of data set {dataset} whose time, “{rule['from']}”, was before {day}"
     if treated := _treated(rule):
         return f"To anonymize {rows}, by treating {', '.join(treated)}."
+    if _archived(rule) is not None:
+        return f"To archive {rows}: to copy them into the archive, and delete them from the source."
     return f"To delete {rows}."
 
 
@@ -117,6 +119,12 @@ def _treated(rule: Mapping[str, Any]) -> list[str]:
         if isinstance(action, Mapping) and "anonymize" in action
         else []
     )
+
+
+def _archived(rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The archive that rows went into; None where they did not."""
+    action = rule.get("action")
+    return action["archive"] if isinstance(action, Mapping) and "archive" in action else None
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
@@ -141,7 +149,7 @@ def _store(dataset: str, planned: Mapping[str, Any], done: Mapping[str, Any]) ->
     return Store(
         store=dataset,
         place=source["name"] if source["namespace"] == "file" else f"{source['namespace']}/{source['name']}",
-        rows_deleted=done["delete"],
+        rows_deleted=done["delete"] + done.get("archive", 0),
         rows_masked=done.get("anonymize", 0),
         files_dropped=done["files"]["dropped"],
         files_rewritten=done["files"]["rewritten"],
@@ -151,10 +159,20 @@ def _store(dataset: str, planned: Mapping[str, Any], done: Mapping[str, Any]) ->
 
 def _said(rule: Mapping[str, Any], done: Mapping[str, Any]) -> str:
     """What else was done, in a sentence."""
-    if not (treated := _treated(rule)):
+    if treated := _treated(rule):
+        before = done["anonymized"]
+        return f"Cells of {', '.join(treated)} were treated; of {before:,} rows they were before."
+    archive = _archived(rule)
+    if archive is None:
         return ""
-    before = done["anonymized"]
-    return f"Cells of {', '.join(treated)} were treated; of {before:,} rows they were before."
+    period = archive.get("expires_after")
+    kept = "without an end" if period is None else f"for {in_words(period)}"
+    told = done["archived"]
+    dropped = (
+        f" {told['expired']:,} of its files, whose time was over, were dropped." if told["expired"] else ""
+    )
+    held = f" {told['held']:,} stay beyond it, for a legal hold keeps them." if told["held"] else ""
+    return f"Rows that left were copied into the archive before, which keeps them {kept}.{dropped}{held}"
 
 
 def _kept(dataset: str, done: Mapping[str, Any]) -> Iterator[Kept]:

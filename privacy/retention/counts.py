@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 _TOLD = ("rows", "delete", "anonymize", "archive", "anonymized", "held", "waiting")
 
@@ -38,6 +38,10 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         names = [field.name for field in fields(self)]
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    def archived(self) -> Counts:
+        """The same, where those that go are archived."""
+        return replace(self, delete=0, archive=self.delete)
 
     @property
     def gone(self) -> int:

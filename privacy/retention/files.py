@@ -6,8 +6,8 @@ doing it again does nothing; `rewriting/data_files.py` tells how a file changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.retention import footer
 from airflow_veil.privacy.retention.anonymize import Cells
+from airflow_veil.privacy.retention.archive import Archive
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, day_of_partition
 from airflow_veil.privacy.retention.holds import Keeper
@@ -25,6 +26,7 @@ from airflow_veil.privacy.retention.survey import Frozen, Planned, Survey
 from airflow_veil.privacy.rewriting import parquet_file
 from airflow_veil.privacy.rewriting.data_files import DataFiles, Plain
 from airflow_veil.privacy.rewriting.loss import Loss
+from airflow_veil.privacy.storage.batches import plain_schema
 from airflow_veil.privacy.storage.csv import CsvSource
 from airflow_veil.privacy.storage.failure import storing
 from airflow_veil.privacy.storage.files import DataFile
@@ -39,11 +41,13 @@ class FileStore:
         source: The files.
         column: The column; it may be one of a hive partition.
         cells: What rows lose whose time is over; None where they go.
+        archive: Where rows are copied before they go; None where they are not.
     """
 
     source: ParquetSource | CsvSource
     column: str
     cells: Cells | None = None
+    archive: Archive | None = None
 
     def survey(self, cut: CutOff, keeper: Keeper) -> Survey:
         """What becomes of each file; nothing is changed.
@@ -62,7 +66,7 @@ class FileStore:
         dropped = whole[: len(planned) - 1]
         files = Files(
             dropped=len(dropped),
-            unread=sum(not each.read for each in dropped),
+            unread=0 if self.archive else sum(not each.read for each in dropped),
             rewritten=len(touched) - len(dropped),
             untouched=len(planned) - len(touched),
         )
@@ -89,9 +93,12 @@ class FileStore:
         dropped = unread = 0
         left = len(planned)
         for each in touched:
-            told, done = self._data.change(each.file, change, frozen, may_drop=left > 1)
+            told, done = self._data.change(
+                each.file, change, frozen, may_drop=left > 1, copied=self._copied if self.archive else None
+            )
             counts.append(told)
-            dropped, unread = dropped + done.dropped, unread + (done.dropped and not each.read)
+            dropped += done.dropped
+            unread += done.dropped and not each.read and not self.archive
             left -= done.dropped
         untouched = [each.counts for each in planned if not each.counts.changed]
         files = Files(
@@ -127,8 +134,30 @@ class FileStore:
             if self.cells is not None:
                 loss, counts = self.cells.lost(over, counts, batch.column)
             parts.append(loss)
-            total += counts
+            total += counts.archived() if self.archive else counts
         return Loss.joined(parts), total
+
+    def _copied(self, file: DataFile, loss: Loss) -> AbstractContextManager[Callable[[], None]]:
+        """Copy the rows of a file that go into the archive."""
+        if self.archive is None:
+            return nullcontext(lambda: None)
+        schema = plain_schema(self.source.schema())
+        return self.archive.copied(file.name, schema, lambda: self._going(file, loss, schema))
+
+    def _going(self, file: DataFile, loss: Loss, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows of a file that go, whole, with the columns that its folders' names are."""
+        partition, start = self._data.set.partition_values(file), 0
+        stored = [name for name in schema.names if name not in partition]
+        for batch in self._data.read(file.path, stored):
+            rows = batch.num_rows
+            columns = [
+                pa.repeat(partition[each.name], rows) if each.name in partition else batch.column(each.name)
+                for each in schema
+            ]
+            fitting = [column.cast(each.type) for column, each in zip(columns, schema, strict=True)]
+            mask = pa.array(loss.gone[start : start + rows])
+            yield pa.record_batch(fitting, schema=schema).filter(mask)
+            start += rows
 
     @cached_property
     def _data(self) -> DataFiles:
@@ -175,7 +204,9 @@ class FileStore:
             told = _times(one, parquet_file.rows_of(file.path))
         kept = keeper.looks or keeper.held.everything
         # What cells are like no footer tells.
-        return None if told is None or (told.delete and (kept or self.cells)) else told
+        if told is None or (told.delete and (kept or self.cells)):
+            return None
+        return told.archived() if self.archive else told
 
     def _partition_time(self, file: DataFile, cut: CutOff) -> pa.Array:
         """The time of all rows of a file in a hive partition, as one value."""

@@ -8,7 +8,7 @@ Where the rows lay is free after the next VACUUM, which autovacuum does on its o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_veil.privacy.retention.anonymize import Cells
+from airflow_veil.privacy.retention.archive import Archive
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, moments
 from airflow_veil.privacy.retention.holds import Keeper
@@ -49,6 +50,11 @@ class _Question:
     keeps: str | None
     times: dict[str, Any]
 
+    @property
+    def going(self) -> str:
+        """The condition that nothing keeps a row whose time is over."""
+        return f"{self.over} AND NOT {self.keeps or 'false'}"
+
 
 @dataclass(frozen=True)
 class PostgresStore:
@@ -58,11 +64,13 @@ class PostgresStore:
         source: The table.
         column: The column.
         cells: What rows lose whose time is over; None where they go.
+        archive: Where rows are copied before they go; None where they are not.
     """
 
     source: PostgresSource
     column: str
     cells: Cells | None = None
+    archive: Archive | None = None
 
     @property
     def _table(self) -> str:
@@ -82,7 +90,9 @@ class PostgresStore:
         with postgres_rows.connected(self.source) as connection:
             question = self._question(connection, cut, keeper)
             counts = self._counted(connection, question, keeper)
-            return Survey(counts if self.cells is None else self._lost(connection, question, counts)[1])
+            if self.cells is not None:
+                _, counts = self._lost(connection, question, counts)
+            return Survey(counts.archived() if self.archive else counts)
 
     def enforce(self, cut: CutOff, _survey: Survey, frozen: Frozen) -> tuple[Counts, Files]:
         """Delete the rows, or let them lose cells; what became of them.
@@ -96,12 +106,18 @@ class PostgresStore:
             with postgres_rows.connected(self.source) as connection:
                 question = self._question(connection, cut, keeper)
                 counts = self._counted(connection, question, keeper)
-                if self.cells is None:
-                    self._delete(connection, question, keeper)
-                else:
-                    lost, counts = self._lost(connection, question, counts)
-                    self._lose(connection, question, lost)
-                yield connection.commit, counts
+                with self._copied(connection, question) as copy:
+                    if self.cells is None:
+                        self._delete(connection, question, counts)
+                    else:
+                        lost, counts = self._lost(connection, question, counts)
+                        self._lose(connection, question, lost)
+
+                    def step() -> None:
+                        copy()
+                        connection.commit()
+
+                    yield step, counts.archived() if self.archive else counts
 
         return under_holds(frozen, attempt), Files()
 
@@ -166,7 +182,7 @@ class PostgresStore:
         with connection.cursor(name="veil_rows") as cursor:
             cursor.execute(
                 f"SELECT tableoid::bigint, ctid::text, {', '.join(wanted)} FROM {self._table} "  # noqa: S608
-                f"WHERE {question.over} AND NOT {question.keeps or 'false'}{spared}",
+                f"WHERE {question.going}{spared}",
                 question.times,
             )
             while fetched := cursor.fetchmany(FETCH_ROWS):
@@ -202,13 +218,42 @@ class PostgresStore:
         )
         postgres_rows.check_count(done.rowcount, len(lost), self.source.where)
 
-    def _delete(self, connection: Connection, question: _Question, keeper: Keeper) -> None:
-        if not keeper.held.everything:
-            spared = f" AND NOT {question.keeps}" if question.keeps else ""
-            connection.execute(
-                f"DELETE FROM {self._table} WHERE {question.over}{spared}",  # noqa: S608
+    def _delete(self, connection: Connection, question: _Question, counts: Counts) -> None:
+        done = connection.execute(f"DELETE FROM {self._table} WHERE {question.going}", question.times)  # noqa: S608
+        if self.archive is not None:
+            postgres_rows.check_count(done.rowcount, counts.delete, self.source.where)
+
+    def _copied(
+        self, connection: Connection, question: _Question
+    ) -> AbstractContextManager[Callable[[], None]]:
+        """Copy the rows that go into the archive."""
+        if self.archive is None:
+            return nullcontext(lambda: None)
+        # What Arrow does not read off the server's texts stays a text.
+        kinds = [
+            each.with_type(each.type if _is_read(each.type) else pa.string()) for each in self.source.schema()
+        ]
+        schema = pa.schema(kinds)
+        part = str(self.source.table)
+        return self.archive.copied(part, schema, lambda: self._going(connection, question, schema))
+
+    def _going(
+        self, connection: Connection, question: _Question, schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows that go, whole; one snapshot has the same ones each time."""
+        wanted = ", ".join(postgres_rows.shown(connection, question.oid, each.name) for each in schema)
+        with connection.cursor(name="veil_going") as cursor:
+            cursor.execute(
+                f"SELECT {wanted} FROM {self._table} WHERE {question.going} ORDER BY tableoid, ctid",  # noqa: S608
                 question.times,
             )
+            while fetched := cursor.fetchmany(FETCH_ROWS):
+                texts = zip(*fetched, strict=True)
+                arrays = [
+                    postgres_rows.as_array(self.source, each.name, each.type, values)
+                    for each, values in zip(schema, texts, strict=True)
+                ]
+                yield pa.record_batch(arrays, schema=schema)
 
 
 def _changes(
@@ -226,3 +271,17 @@ def _changes(
     for row in np.logical_or.reduce(masks).nonzero()[0].tolist():
         pairs = ((bool(mask[row]), texts[row]) for mask, texts in zip(masks, becomes, strict=True))
         yield (parts[row], places[row], *(each for pair in pairs for each in pair))
+
+
+def _is_read(kind: pa.DataType) -> bool:
+    """Whether Arrow reads values of a type off the texts that the server shows for them."""
+    tests = (
+        pa.types.is_boolean,
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_decimal,
+        pa.types.is_date,
+        pa.types.is_timestamp,
+        pa.types.is_string,
+    )
+    return any(test(kind) for test in tests)

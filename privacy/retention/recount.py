@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -82,11 +83,27 @@ def recount(source: Source, column: str, cut: CutOff, cells: Cells | None = None
     raise unfit("rows of this kind of source cannot be counted", where=column)
 
 
+def archived(folder: Path, run: str) -> int:
+    """Count the rows that a run put into an archive.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    rows = 0
+    with storing("counting rows", str(folder)):
+        for path in _walk(folder):
+            file = ds.dataset(path, format="parquet")
+            told = next(iter(file.get_fragments())).metadata.metadata or {}
+            if json.loads(told.get(b"airflow_veil.archive", b"{}")).get("run") == run:
+                rows += file.count_rows()
+    return rows
+
+
 def _wrong(cells: Cells | None, columns: Sequence[pa.Array], rows: int) -> int:
     """How many of some rows that are over are not as they are to be; all, where they are to be gone."""
     if cells is None:
         return rows
-    wrong = pa.array([False] * rows)
+    wrong = pa.array([False] * rows, pa.bool_())
     for name, column in zip(cells.columns, columns, strict=True):
         treat = cells.becomes.get(name)
         # Nothing is equal to null: both are looked at apart.

@@ -11,9 +11,10 @@ before the first row goes, and what was done when the last is gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_veil.privacy.errors import ApprovalNeededError, RetentionError, SchemaError
@@ -23,6 +24,7 @@ from airflow_veil.privacy.lineage.deleting import of_deleting
 from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.retention.anonymize import Cells, cells_of
+from airflow_veil.privacy.retention.archive import Archive, Archived
 from airflow_veil.privacy.retention.clock import doubt, wall_clock
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
@@ -115,6 +117,7 @@ class Enforced:
         counts: What became of the rows.
         files: What became of the files.
         lineage: The same for lineage.
+        archived: What it did to the archive; None where the policy has none.
     """
 
     run_id: str
@@ -122,6 +125,7 @@ class Enforced:
     counts: Counts
     files: Files
     lineage: LineageRecord
+    archived: Archived | None = None
 
     @property
     def told(self) -> str:
@@ -141,6 +145,7 @@ class Enforced:
             "cut_off": cut,
             **self.counts.as_dict(),
             "files": self.files.as_dict(),
+            **({} if self.archived is None else {"archived": asdict(self.archived)}),
         }
 
 
@@ -160,7 +165,7 @@ def plan(workspace: Workspace, dataset: str, now: datetime | None = None) -> Ret
     """
     rule = rule_of(workspace, dataset)
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
-    survey = _store(workspace, dataset, rule).survey(cut, keeper_of(workspace, dataset))
+    survey = _store(workspace, dataset, rule, cut).survey(cut, keeper_of(workspace, dataset))
     return _plan(workspace, dataset, cut, survey, waits_for)
 
 
@@ -191,8 +196,9 @@ def enforce(
     """
     rule = rule_of(workspace, dataset)
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
-    store, ledger = _store(workspace, dataset, rule), workspace.ledger
-    with store.alone():
+    store, ledger = _store(workspace, dataset, rule, cut), workspace.ledger
+    alone = nullcontext() if store.archive is None else store.archive.alone()
+    with store.alone(), alone:
         survey = store.survey(cut, keeper_of(workspace, dataset))
         planned = _plan(workspace, dataset, cut, survey, waits_for)
         given = approval if planned.objections else None
@@ -209,14 +215,18 @@ def enforce(
             approval=given.reason if given else None,
         )
         counts, files = survey.counts, survey.files
+
+        @contextmanager
+        def frozen() -> Iterator[Keeper]:
+            with ledger.holds.frozen(planned.policy, dataset) as held:
+                yield keeper_of(workspace, dataset, held)
+
+        archive = None if store.archive is None else replace(store.archive, run=run_id)
         if counts.changed:
-
-            @contextmanager
-            def frozen() -> Iterator[Keeper]:
-                with ledger.holds.frozen(planned.policy, dataset) as held:
-                    yield keeper_of(workspace, dataset, held)
-
-            counts, files = store.enforce(cut, survey, frozen)
+            counts, files = replace(store, archive=archive).enforce(cut, survey, frozen)
+        if archive is not None:
+            with frozen() as keeper:
+                archive.expire(keeper)
         lineage = of_deleting(
             workspace.loaded,
             dataset,
@@ -224,9 +234,16 @@ def enforce(
             rows=counts.rows,
             left=counts.rows - counts.gone,
         )
-        done = Enforced(run_id=run_id, plan=planned, counts=counts, files=files, lineage=lineage)
+        done = Enforced(
+            run_id=run_id,
+            plan=planned,
+            counts=counts,
+            files=files,
+            lineage=lineage,
+            archived=None if archive is None else archive.done,
+        )
         ledger.retention.finish(run_id, done.as_dict())
-        verify(workspace, done, rule.from_, store.cells, actor=actor)
+        verify(workspace, done, rule.from_, store.cells, archive, actor=actor)
     return done
 
 
@@ -316,7 +333,7 @@ def _not_approved(planned: RetentionPlan) -> ApprovalNeededError:
     )
 
 
-def _store(workspace: Workspace, dataset: str, rule: Retention) -> Store:
+def _store(workspace: Workspace, dataset: str, rule: Retention, cut: CutOff) -> Store:
     """The source of a data set, as something that rows can be deleted from, or lose cells."""
     from airflow_veil.privacy.storage.csv import CsvSource
     from airflow_veil.privacy.storage.parquet import ParquetSource
@@ -324,14 +341,16 @@ def _store(workspace: Workspace, dataset: str, rule: Retention) -> Store:
     from airflow_veil.privacy.storage.sqlite import SqliteSource
 
     source = workspace.source(dataset)
-    cells = _cells(workspace, dataset, rule, source)
+    cells, archive = _cells(workspace, dataset, rule, source), _archive(workspace, dataset, rule, cut)
     if isinstance(source, ParquetSource | CsvSource):
-        return FileStore(source, rule.from_, cells)
+        if archive is not None:
+            _check_apart(archive.folder, source.path)
+        return FileStore(source, rule.from_, cells, archive)
     if isinstance(source, SqlSource):
         table = source.table_source
         if isinstance(table, SqliteSource):
-            return SqliteStore(table, rule.from_, cells)
-        return PostgresStore(table, rule.from_, cells)
+            return SqliteStore(table, rule.from_, cells, archive)
+        return PostgresStore(table, rule.from_, cells, archive)
     raise RetentionError("rows cannot be deleted from this kind of source", where=dataset)
 
 
@@ -341,3 +360,29 @@ def _cells(workspace: Workspace, dataset: str, rule: Retention, source: Source) 
         return None
     root, where = workspace.loaded.path.parent, f"data set {dataset}"
     return cells_of(rule.treatments, source.schema(), dataset=dataset, root=root, where=where)
+
+
+def _archive(workspace: Workspace, dataset: str, rule: Retention, cut: CutOff) -> Archive | None:
+    """Where rows are copied before they go; None where they are not."""
+    from airflow_veil.privacy.storage.open import local_path
+
+    if rule.archive is None:
+        return None
+
+    def through(run: str) -> bool:
+        found = workspace.ledger.retention.find(run)
+        return found is not None and found.done is not None
+
+    folder = local_path(rule.archive.to, root=workspace.root) / workspace.loaded.policy.name / dataset
+    return Archive(folder, through, rule.archive.expires_after, cut.today)
+
+
+def _check_apart(folder: Path, source: Path) -> None:
+    """Check that what is archived is not read as the source."""
+    one, other = folder.resolve(), source.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise RetentionError(
+            "the archive lies in the source, or the source in it",
+            where=str(folder),
+            fix="name another folder under `archive: {to:`",
+        )

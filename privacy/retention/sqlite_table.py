@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from airflow_veil.privacy.retention.anonymize import Cells
+from airflow_veil.privacy.retention.archive import Archive
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff
 from airflow_veil.privacy.retention.holds import Keeper
@@ -36,11 +37,13 @@ class SqliteStore:
         source: The table.
         column: The column.
         cells: What rows lose whose time is over; None where they go.
+        archive: Where rows are copied before they go; None where they are not.
     """
 
     source: SqliteSource
     column: str
     cells: Cells | None = None
+    archive: Archive | None = None
 
     def alone(self) -> nullcontext[None]:
         """Nothing is to be locked: a transaction that writes is the only one."""
@@ -71,14 +74,44 @@ class SqliteStore:
                 connection.execute("BEGIN IMMEDIATE")
                 self._check(connection, keeper)
                 found = self._sorted(connection, cut, keeper)
-                sqlite_rows.lose(connection, self.source, found.gone, found.emptied)
-                for column, cells in found.treated.items():
-                    sqlite_rows.treat(connection, self.source, column, cells)
-                yield connection.commit, found.counts
+                with self._copied(connection, found.gone) as copy:
+                    sqlite_rows.lose(connection, self.source, found.gone, found.emptied)
+                    for column, cells in found.treated.items():
+                        sqlite_rows.treat(connection, self.source, column, cells)
+
+                    def step() -> None:
+                        copy()
+                        connection.commit()
+
+                    yield step, found.counts
 
         counts = under_holds(frozen, attempt)
         sqlite_rows.empty_log(self.source)
         return counts, Files()
+
+    def _copied(
+        self, connection: sqlite3.Connection, gone: list[int]
+    ) -> AbstractContextManager[Callable[[], None]]:
+        """Copy the rows that go into the archive."""
+        if self.archive is None:
+            return nullcontext(lambda: None)
+        schema = self.source.schema()
+        sqlite_rows.listed(connection, gone)
+        return self.archive.copied(str(self.source.table), schema, lambda: self._going(connection, schema))
+
+    def _going(self, connection: sqlite3.Connection, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows that go, whole."""
+        wanted = ", ".join(sqlite_rows.selected(each.name, each.type) for each in schema)
+        cursor = connection.execute(
+            f"SELECT {wanted} FROM {self.source.table.sql} "  # noqa: S608
+            "WHERE _rowid_ IN (SELECT row FROM temp.veil_lost) ORDER BY _rowid_"
+        )
+        while rows := cursor.fetchmany(FETCH_ROWS):
+            arrays = [
+                sqlite_rows.array(self.source, each.name, each.type, list(values))
+                for each, values in zip(schema, zip(*rows, strict=True), strict=True)
+            ]
+            yield pa.record_batch(arrays, schema=schema)
 
     def _check(self, connection: sqlite3.Connection, keeper: Keeper) -> None:
         sqlite_rows.check(connection, self.source)
@@ -123,6 +156,8 @@ class SqliteStore:
             if self.cells is not None:
                 loss, counts = self.cells.lost(over, counts, columns.__getitem__)
             found.add(np.array(numbers, np.int64), loss, columns, counts)
+        if self.archive is not None:
+            found.counts = found.counts.archived()
         return found
 
 

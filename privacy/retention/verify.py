@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from airflow_veil.privacy.audit.facts import Check
 from airflow_veil.privacy.errors import UnverifiedError
 from airflow_veil.privacy.retention.anonymize import Cells
-from airflow_veil.privacy.retention.recount import Left, recount
+from airflow_veil.privacy.retention.archive import Archive
+from airflow_veil.privacy.retention.recount import Left, archived, recount
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
@@ -18,7 +19,13 @@ VERIFIED, UNVERIFIED = "retention.verified", "retention.unverified"
 
 
 def verify(
-    workspace: Workspace, done: Enforced, column: str, cells: Cells | None = None, *, actor: str
+    workspace: Workspace,
+    done: Enforced,
+    column: str,
+    cells: Cells | None = None,
+    archive: Archive | None = None,
+    *,
+    actor: str,
 ) -> tuple[Check, ...]:
     """Check that no row whose time was over is left as it was but those that are held, and that all others are there.
 
@@ -29,6 +36,7 @@ def verify(
         done: What the run did.
         column: The column with the time of the rows.
         cells: What rows lose that are over; None where they go.
+        archive: Where they were copied before they went; None where they were not.
         actor: Who ran it.
 
     Raises:
@@ -40,7 +48,9 @@ def verify(
     # Opened anew: what a source knows of its files is from before.
     found = recount(workspace.source(dataset), column, done.plan.cut, cells)
     over = _gone(found, held=done.counts.held) if cells is None else _lost(found, held=done.counts.held)
-    checks = (over, _there(found, expected=done.counts.rows - done.counts.gone))
+    checks = [over, _there(found, expected=done.counts.rows - done.counts.gone)]
+    if archive is not None:
+        checks.append(_archived(archive, done.counts.archive))
     failed = [check for check in checks if not check.passed]
     workspace.ledger.append_evidence(
         UNVERIFIED if failed else VERIFIED,
@@ -55,7 +65,7 @@ def verify(
             expected="a source that nobody else changes meanwhile",
             fix="run again; if it stays so, report it as a bug",
         )
-    return checks
+    return tuple(checks)
 
 
 def _gone(found: Left, *, held: int) -> Check:
@@ -76,6 +86,18 @@ def _lost(found: Left, *, held: int) -> Check:
         # What a hold keeps may have lost its cells before it was placed.
         passed=found.over <= held,
         how=found.how,
+    )
+
+
+def _archived(archive: Archive, expected: int) -> Check:
+    found = archived(archive.folder, archive.run)
+    missing = expected - archive.done.before - found
+    return Check(
+        what="Every row that went is in the archive",
+        looked_at=expected,
+        found=abs(missing),
+        passed=missing == 0,
+        how="The files of the archive were counted once more, by Arrow's data set scanner",
     )
 
 

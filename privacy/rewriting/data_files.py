@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -213,6 +213,7 @@ class DataFiles:
         *,
         may_drop: bool,
         keeper: K | None = None,
+        copied: Callable[[DataFile, Loss], AbstractContextManager[Callable[[], None]]] | None = None,
     ) -> tuple[T, Done]:
         """Take out of one file what it is to lose; one that loses nothing is not touched.
 
@@ -222,6 +223,7 @@ class DataFiles:
             frozen: Gives what is held, and keeps it so for the block.
             may_drop: Whether the file may go if all its rows do; else it stays without rows.
             keeper: What was held a moment ago, where it is known.
+            copied: Copies what is lost elsewhere; gives the step by which it is there, made right before the file's.
 
         Returns:
             What the change told, and what became of the file.
@@ -241,15 +243,28 @@ class DataFiles:
             self.check_alone(file)
             # First, so that a kill in between leaves none: readers do without them.
             self._drop_sidecars(file.path)
-            if loss.whole and may_drop and self.is_folder:
-                yield lambda: self._drop(file.path, seen, where), (told, Done(dropped=True))
-                return
-            with self._draft(file, loss, change, where) as draft:
-                beside = DataFile(draft, file.name, file.partition)
-                if not change.is_clean(beside, keeper, rows=len(loss) - int(loss.gone.sum())):
-                    raise _wrong(where)
-                home = change.home(file) if loss.whole else file.path
-                yield lambda: self._swap(file.path, draft, home, seen, where), (told, Done(rewritten=True))
+            with nullcontext(_nothing) if copied is None else copied(file, loss) as copy:
+
+                def drop() -> None:
+                    check_unchanged(file.path, seen, where)
+                    copy()
+                    self._drop(file.path, seen, where)
+
+                if loss.whole and may_drop and self.is_folder:
+                    yield drop, (told, Done(dropped=True))
+                    return
+                with self._draft(file, loss, change, where) as draft:
+                    beside = DataFile(draft, file.name, file.partition)
+                    if not change.is_clean(beside, keeper, rows=len(loss) - int(loss.gone.sum())):
+                        raise _wrong(where)
+                    home = change.home(file) if loss.whole else file.path
+
+                    def swap() -> None:
+                        check_unchanged(file.path, seen, where)
+                        copy()
+                        self._swap(file.path, draft, home, seen, where)
+
+                    yield swap, (told, Done(rewritten=True))
 
         with storing("deleting rows", where):
             return under_holds(frozen, attempt, keeper)
@@ -313,6 +328,10 @@ class Plain:
     def home(self, file: DataFile) -> Path:
         """See `Change.home`."""
         return file.path
+
+
+def _nothing() -> None:
+    """Nothing is to be copied."""
 
 
 def _wrong(where: str) -> StorageError:

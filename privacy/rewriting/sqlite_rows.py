@@ -139,12 +139,12 @@ def lose(
     table = source.table.sql
     # Cells first: among them may be those that refer to rows that go.
     for column, rows in (cells or {}).items():
-        count = _listed(connection, rows)
+        count = listed(connection, rows)
         done = connection.execute(
             f"UPDATE {table} SET {quoted(column)} = NULL WHERE _rowid_ IN (SELECT row FROM temp.veil_lost)"  # noqa: S608
         )
         _check_count(done.rowcount, count, source.where)
-    count = _listed(connection, gone)
+    count = listed(connection, gone)
     try:
         done = connection.execute(
             f"DELETE FROM {table} WHERE _rowid_ IN (SELECT row FROM temp.veil_lost)"  # noqa: S608
@@ -218,8 +218,8 @@ def _check_count(count: int, expected: int, where: str) -> None:
         )
 
 
-def _listed(connection: sqlite3.Connection, rows: Iterable[int]) -> int:
-    """Hand over row numbers; how many there are."""
+def listed(connection: sqlite3.Connection, rows: Iterable[int]) -> int:
+    """Hand over row numbers, in `temp.veil_lost`; how many there are."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS veil_lost (row INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM temp.veil_lost")
     numbers = [(int(row),) for row in rows]
