@@ -13,7 +13,13 @@ from functools import lru_cache
 from airflow_veil.privacy.errors import SchemaError, TransformError
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.bind import NOTHING_LEAVES, mismatches, subject_root
-from airflow_veil.privacy.policy import check_classify, check_dp, check_erasure, check_retention
+from airflow_veil.privacy.policy import (
+    check_anonymize,
+    check_classify,
+    check_dp,
+    check_erasure,
+    check_retention,
+)
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.models import Column, ColumnClass, Dataset
@@ -315,6 +321,7 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _inputs,
     *check_dp.RULES,
     *check_retention.RULES,
+    *check_anonymize.RULES,
     *check_erasure.RULES,
     *check_classify.RULES,
 )

@@ -36,6 +36,7 @@ class Hierarchy:
     hides_length = False
     covers = "values that the hierarchy has"
     takes = TEXT | {Family.INTEGER}
+    settles: frozenset[Family] = frozenset()
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
