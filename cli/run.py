@@ -75,11 +75,37 @@ def _release(opened: Workspace, dataset: str, interval: Interval) -> Reference:
         with console.progress(f"Treating {dataset}") as progress:
             staged = service.sanitize(opened, begun, actor=actor(), progress=progress)
         checked = service.validate(opened, staged.reference, actor=actor())
-        return service.publish(opened, checked.reference, actor=actor()).reference
+        allowed = _through_gate(opened, checked.reference)
+        return service.publish(opened, allowed, actor=actor()).reference
     except BaseException as error:
         # An interrupt, too: a run by hand has an interval of its own, so nobody would take this one up again.
         _give_up(opened, begun, interval, error)
         raise
+
+
+def _through_gate(opened: Workspace, reference: Reference) -> Reference:
+    """Measure and decide where the policy has a gate. By hand a release goes out only if it is allowed as it is."""
+    from airflow_veil.cli.workspace import actor
+    from airflow_veil.privacy.errors import ReleaseError
+    from airflow_veil.privacy.gate.decide import Outcome
+    from airflow_veil.privacy.release import service
+
+    release = opened.loaded.policy.release
+    if release is None or release.gate is None:
+        return reference
+    measured = service.assess_staged(opened, reference, actor=actor())
+    gated = service.gate(opened, measured.reference, actor=actor())
+    if gated.decision.outcome is not Outcome.ALLOW:
+        held = gated.decision.outcome is Outcome.APPROVAL
+        raise ReleaseError(
+            f"the gate {'asks for approval of' if held else 'denies'} the release:"
+            f" {', '.join(gated.decision.reasons)}",
+            where=reference.dataset,
+            fix="let the nightly DAG ask somebody in Airflow"
+            if held
+            else "treat quasi-identifiers more strictly",
+        )
+    return gated.done.reference
 
 
 def _give_up(opened: Workspace, begun: Reference, interval: Interval, error: BaseException) -> None:

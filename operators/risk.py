@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_veil.operators.after import AfterOperator
+from airflow_veil.operators.base import actor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,7 +36,11 @@ class AssessRiskOperator(AfterOperator):
         from airflow_veil.privacy.release import service
 
         done = service.assess_staged(
-            workspace, self.reference, population=self.population, largest=self.largest
+            workspace,
+            self.reference,
+            actor=actor(context),
+            population=self.population,
+            largest=self.largest,
         )
         return self.finish(done)
 

@@ -16,6 +16,7 @@ from airflow_veil.operators.generalize import GeneralizeOperator
 from airflow_veil.operators.mask import MaskOperator
 from airflow_veil.operators.minimize import MinimizeOperator
 from airflow_veil.operators.publish import PublishReleaseOperator
+from airflow_veil.operators.risk import AssessRiskOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
 from airflow_veil.operators.scrub import ScrubStagingOperator
 from airflow_veil.operators.tokenize import TokenizeOperator
@@ -122,15 +123,16 @@ def sanitized_release_group(
     with TaskGroup(group_id or dataset) as group:
         staged = _staging_tasks(loaded, common)
         validate = ValidateOperator(task_id="validate", after=staged[-1].output, **common)
+        gates = _gate_tasks(loaded, validate, common)
         publish = PublishReleaseOperator(
             task_id="publish",
-            after=validate.output,
+            after=[validate, *gates][-1].output,
             outlets=[release_asset(loaded, dataset, destination=destination)],
             **common,
         )
         scrub = ScrubStagingOperator(task_id="scrub", **common)
         # A teardown of its own: as one of `staged[0]` it would not run where that task itself fails or is killed.
-        chain(*_looking_tasks(loaded, common), *staged, validate, publish, scrub.as_teardown())
+        chain(*_looking_tasks(loaded, common), *staged, validate, *gates, publish, scrub.as_teardown())
     return group
 
 
@@ -158,6 +160,20 @@ def release_asset(
     # For Airflow a name has one URI: what is released elsewhere than the policy says bears its URI as its name.
     name = f"veil_{loaded.policy.name}_{dataset}" if destination is None else uri
     return Asset(name=name, uri=uri, group="veil")
+
+
+def _gate_tasks(loaded: LoadedPolicy, validate: VeilOperator, common: dict[str, Any]) -> list[VeilOperator]:
+    """The tasks between validation and publication where the policy has a gate: risk, and one a person to be asked."""
+    rule = loaded.policy.release.gate if loaded.policy.release else None
+    if rule is None:
+        return []
+    # Here, since it brings Airflow's human in the loop: only policies with a gate wait for that.
+    from airflow_veil.operators.gate import ReleaseGateOperator
+
+    tasks: list[VeilOperator] = [AssessRiskOperator(task_id="risk", after=validate.output, **common)]
+    for person, task_id in zip(range(1, rule.people + 1), ("gate", "gate_second"), strict=False):
+        tasks.append(ReleaseGateOperator(task_id=task_id, after=tasks[-1].output, person=person, **common))
+    return tasks
 
 
 def _looking_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:

@@ -48,6 +48,7 @@ _OPERATORS = [
         "sanitize",
         "validate",
         "risk",
+        "gate",
         "publish",
         "rollback",
         "detokenize",

@@ -18,6 +18,7 @@ from airflow_veil.privacy.policy import (
     check_classify,
     check_dp,
     check_erasure,
+    check_gate,
     check_retention,
 )
 from airflow_veil.privacy.policy.finding import Finding
@@ -323,5 +324,6 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     *check_retention.RULES,
     *check_anonymize.RULES,
     *check_erasure.RULES,
+    *check_gate.RULES,
     *check_classify.RULES,
 )

@@ -23,6 +23,7 @@ from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.policy.differential_privacy import DifferentialPrivacy
 from airflow_veil.privacy.policy.erasure import Erasure, RowsErasure
+from airflow_veil.privacy.policy.gate import Gate
 from airflow_veil.privacy.policy.names import Name, Period
 from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.policy.treatment import Treatment
@@ -205,6 +206,8 @@ class Release(Described):
     """How long a release may be used, from its publication."""
     staging_expires_after: Period = "P1D"
     """How long what killed runs have staged may lie, untouched, before it is removed. It is personal data."""
+    gate: Gate | None = None
+    """What is looked at before a release is published: it goes out, is denied, or waits for approval."""
     classify: bool = False
     """Whether each release first looks at its columns, and stops where one declared `none` holds personal data."""
 

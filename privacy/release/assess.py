@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from airflow_veil.privacy.errors import ReleaseError, SchemaError
+from airflow_veil.privacy.gate.figures import output_digest
+from airflow_veil.privacy.ledger.evidence import Note
 from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.plan.bind import subject_root
 from airflow_veil.privacy.policy.models import ColumnClass
@@ -40,6 +42,7 @@ def assess_staged(
     workspace: Workspace,
     reference: Reference,
     *,
+    actor: str,
     population: int | None = None,
     largest: int | None = LARGEST,
 ) -> Done:
@@ -50,6 +53,7 @@ def assess_staged(
     Args:
         workspace: The policy and its systems.
         reference: The release.
+        actor: Who measures.
         population: How many people the data set is a sample of, if known.
         largest: The largest sets of columns that are looked at; None for all.
 
@@ -72,7 +76,12 @@ def assess_staged(
             f"is assessed: {risk.rows:,} rows, {len(known.quasi_identifiers)} quasi-identifiers,"
             f" {len(known.sensitive)} sensitive columns, figures {risk.digest[:12]} in the ledger"
         )
-    workspace.ledger.draft(reference.release_id, {"risk": told})
+    draft = workspace.ledger.release(reference.release_id).manifest or {}
+    # Of which files the figures are: what is staged anew after them was not measured.
+    facts = {"risk": told, "risk_of": output_digest(draft)}
+    payload = {"figures_digest": told and told["digest"], "output_digest": facts["risk_of"]}
+    note = Note(kind="release.assessed", payload=payload, actor=actor)
+    workspace.ledger.draft(reference.release_id, facts, note)
     return Done(
         reference=replace(reference, step="assess"),
         lineage=lineage.of_reading(made_by(workspace, reference)),

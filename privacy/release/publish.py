@@ -12,6 +12,7 @@ from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release import manifest
 from airflow_veil.privacy.release.done import Done
+from airflow_veil.privacy.release.gate import is_open
 from airflow_veil.privacy.release.planning import made_by
 from airflow_veil.privacy.release.reference import Reference
 from airflow_veil.privacy.release.workspace import Workspace
@@ -21,7 +22,8 @@ def publish(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
     """Commit a staged release with its manifest, and make it the current one.
 
     Raises:
-        ReleaseError: It is not staged any more, or the policy demands expectations that were not run.
+        ReleaseError: It is not staged any more, the policy demands expectations that were not run, or its gate did not
+            let exactly this release through.
         StorageError: It cannot be committed; the release before stays current.
         LedgerError: The ledger cannot be used.
     """
@@ -53,6 +55,7 @@ def _commit(workspace: Workspace, release: ReleaseRecord, *, rows_out: int, acto
         )
     final = manifest.final(release, workspace.loaded, now=datetime.now(UTC))
     _was_validated(workspace, final, release)
+    is_open(workspace, release, final, now=datetime.now(UTC))
     commit(workspace, release, final, rows_out=rows_out, actor=actor)
 
 

@@ -58,7 +58,7 @@ datasets:
       born: {{class: quasi_identifier, type: date, treat: {{generalize: {{to: year}}}}}}
       country: {{class: quasi_identifier, treat: keep}}
       at: {{class: none, type: timestamp, treat: drop}}
-release: {{destination: {releases}, run: stepwise, classify: true, expires_after: P1M}}
+release: {{destination: {releases}, run: stepwise, classify: true, expires_after: P1M, gate: {{deny: {{k: 1}}}}}}
 erasure: {{identifiers: [people.id], answers: {{exempt: the noise hides each person}}}}
 differential_privacy:
   budgets: {{people: {{unit: people.id, rho: 1.0}}}}

@@ -11,6 +11,7 @@ from airflow.sdk import DAG, chain
 
 from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
+from airflow_veil.operators.gate import ReleaseGateOperator
 from airflow_veil.operators.publish import PublishReleaseOperator
 from airflow_veil.operators.risk import AssessRiskOperator
 from airflow_veil.operators.rollback import RollbackReleaseOperator
@@ -40,7 +41,8 @@ with DAG("fused", schedule=None, start_date=EPOCH, **ONCE):
     sanitize = SanitizeOperator(task_id="sanitize", **elsewhere)
     validate = ValidateOperator(task_id="validate", after=sanitize.output, **elsewhere)
     assess = AssessRiskOperator(task_id="assess_risk", after=validate.output, **elsewhere)
-    PublishReleaseOperator(task_id="publish", after=assess.output, **elsewhere)
+    gate = ReleaseGateOperator(task_id="gate", after=assess.output, **elsewhere)
+    PublishReleaseOperator(task_id="publish", after=gate.output, **elsewhere)
 
 with DAG("others", schedule=None, start_date=EPOCH, **ONCE):
     chain(

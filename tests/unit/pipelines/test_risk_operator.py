@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +33,7 @@ datasets:
       ill: {class: sensitive, treat: keep}
 release: {destination: releases}
 """
+CONTEXT: Any = {"ti": SimpleNamespace(dag_id="night", run_id="one", task_id="risk")}
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Wo
     pq.write_table(pa.table({"born": days, "ill": ["CANARY", "b", "c"]}), tmp_path / "people.parquet")
     with Workspace(loaded=checked(tmp_path / "shop.yaml"), settings=Settings.from_env()) as workspace:
         begun = service.begin(workspace, "people", Interval(key="one"), actor="tester")
-        yield workspace, service.sanitize(workspace, begun).reference
+        yield workspace, service.sanitize(workspace, begun, actor="tester").reference
 
 
 class TestAssessRiskOperator:
@@ -55,7 +58,7 @@ class TestAssessRiskOperator:
             task_id="risk", policy=str(workspace.loaded.path), dataset="people", after=reference.as_xcom()
         )
 
-        handed = task.execute({})
+        handed = task.execute(CONTEXT)
 
         assert handed == {**reference.as_xcom(), "step": "assess"}
         risk = (workspace.ledger.release(reference.release_id).manifest or {})["risk"]
@@ -74,4 +77,4 @@ class TestAssessRiskOperator:
         )
 
         with pytest.raises(AirflowFailException, match="the population has 2 people"):
-            task.execute({})
+            task.execute(CONTEXT)

@@ -17,13 +17,13 @@ class TestAssessStaged:
         """The draft has the figures with their digest, and what is published has them, too."""
         staged = shop.stage(night(1)).reference
 
-        done = service.assess_staged(shop.workspace(), staged)
+        done = service.assess_staged(shop.workspace(), staged, actor=ACTOR)
 
         draft = shop.ledger.release(staged.release_id).manifest or {}
         assert draft["risk"]["quasi_identifiers"] == ["born", "country"]
         assert draft["risk"]["counts"] == "people"
         assert draft["risk"]["reidentification"]["k"] == 1
-        valid = service.validate(shop.workspace(), done.reference).reference
+        valid = service.validate(shop.workspace(), done.reference, actor=ACTOR).reference
         published = service.publish(shop.workspace(), valid, actor=ACTOR).reference
         assert shop.destination.manifest("people", published.release_id)["risk"] == draft["risk"]
 
@@ -31,7 +31,7 @@ class TestAssessStaged:
         """What goes by XCom is the release and its counts: the same as before."""
         staged = shop.stage(night(1)).reference
 
-        done = service.assess_staged(shop.workspace(), staged)
+        done = service.assess_staged(shop.workspace(), staged, actor=ACTOR)
 
         assert {**staged.as_xcom(), "step": "assess"} == done.reference.as_xcom()
         assert "Canary" not in json.dumps((shop.ledger.release(staged.release_id).manifest or {})["risk"])
@@ -41,15 +41,18 @@ class TestAssessStaged:
         """A retry finds the same."""
         staged = shop.stage(night(1)).reference
 
-        first = service.assess_staged(shop.workspace(), staged)
+        first = service.assess_staged(shop.workspace(), staged, actor=ACTOR)
 
-        assert service.assess_staged(shop.workspace(), staged).summary == first.summary
+        assert service.assess_staged(shop.workspace(), staged, actor=ACTOR).summary == first.summary
 
     def test_published_before(self, shop: Shop) -> None:
         """Of a release that is out there is nothing to do."""
         published = shop.release(night(1))
 
-        assert "there is nothing to do" in service.assess_staged(shop.workspace(), published).summary
+        assert (
+            "there is nothing to do"
+            in service.assess_staged(shop.workspace(), published, actor=ACTOR).summary
+        )
 
 
 class TestRiskOf:

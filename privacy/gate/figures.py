@@ -1,0 +1,85 @@
+"""The figures that a gate looks at, read off a manifest or its draft.
+
+What is not there, or is no number, is left out of the result, so that `decide` denies it; None stands for what was
+looked at and does not apply. An empty release has no risk of this kind, nor has one without quasi-identifiers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_veil.privacy.ledger.canonical import canonical_json
+from airflow_veil.privacy.policy.check_gate import OF_RISK, OF_SENSITIVE
+
+_READ_BY = ("counts_fused", "counts_minimize")
+"""Where the step that read the source has its counts."""
+_REIDENTIFICATION = {
+    "k": "k",
+    "prosecutor_max": "highest",
+    "average_max": "average_per_record",
+    "unique_max": "uniqueness",
+}
+
+
+def figures_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a release, by the words of the policy.
+
+    Args:
+        manifest: Its manifest, or what there is of it before it is published.
+    """
+    return {**_risk(manifest), **_utility(manifest), **_budget(manifest)}
+
+
+def output_digest(manifest: Mapping[str, Any]) -> str | None:
+    """SHA-256 over the names, sizes and digests of what is staged, in hex; None where nothing is."""
+    output = manifest.get("output")
+    return hashlib.sha256(canonical_json(output).encode()).hexdigest() if output else None
+
+
+def _risk(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of risk, if they are of what is staged now."""
+    if "risk" not in manifest or manifest.get("risk_of") != output_digest(manifest):
+        return {}
+    risk = manifest["risk"]
+    if risk is None or _at(risk, "rows") == 0:
+        return dict.fromkeys(OF_RISK)
+    told = _at(risk, "reidentification")
+    found = {word: _at(told, name) for word, name in _REIDENTIFICATION.items()}
+    columns = _at(risk, "diversity")
+    if columns == []:
+        found |= dict.fromkeys(OF_SENSITIVE)
+    elif isinstance(columns, list):
+        found["distinct_l"] = _worst([_at(column, "distinct_l") for column in columns], least=True)
+        found["t_max"] = _worst([_at(column, "t") for column in columns], least=False)
+    # What is not there must not look as if it did not apply.
+    return {
+        word: found[word]
+        for word in found
+        if found[word] is not None or (columns == [] and word in OF_SENSITIVE)
+    }
+
+
+def _worst(figures: list[Any], *, least: bool) -> Any:
+    """The worst of the columns; None where one has no number."""
+    if any(isinstance(each, bool) or not isinstance(each, int | float) for each in figures):
+        return None
+    return min(figures) if least else max(figures)
+
+
+def _utility(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    rows = _at(manifest.get("output"), "rows")
+    read = next((_at(manifest[name], "rows_in") for name in _READ_BY if name in manifest), None)
+    if not isinstance(rows, int) or not isinstance(read, int):
+        return {}
+    return {"kept_rows": rows / read if read else None}
+
+
+def _budget(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The budget as it stood when the gate looked: it is put into the draft for that."""
+    return {"budget_max": manifest["budget_spent"]} if "budget_spent" in manifest else {}
+
+
+def _at(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None

@@ -1,0 +1,124 @@
+"""Checks what `release.gate` means: bounds that can bite, figures that there are, periods that fit.
+
+Each rule is a function, as in `check`; nothing here reads data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from airflow_veil.privacy.period import after
+from airflow_veil.privacy.policy.finding import Finding
+from airflow_veil.privacy.policy.gate import Gate
+from airflow_veil.privacy.policy.load import LoadedPolicy
+from airflow_veil.privacy.policy.models import ColumnClass
+from airflow_veil.privacy.policy.source_map import Path
+
+AT_LEAST = frozenset({"k", "distinct_l", "kept_rows"})
+"""Figures that are worse where they are smaller; all others are worse where they are greater."""
+OF_RISK = frozenset({"k", "distinct_l", "prosecutor_max", "average_max", "unique_max", "t_max"})
+"""Figures of quasi-identifiers."""
+OF_SENSITIVE = frozenset({"distinct_l", "t_max"})
+"""Figures of sensitive columns, too."""
+_PLACE: Path = ("release", "gate")
+_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+"""Where periods are counted from, to compare them."""
+
+
+def _gate(loaded: LoadedPolicy) -> Gate | None:
+    return loaded.policy.release.gate if loaded.policy.release else None
+
+
+def _something(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """A gate has a bound, or it would let through whatever comes; and who approves is asked by something."""
+    gate = _gate(loaded)
+    if gate is None:
+        return
+    asks = {**gate.approve.of(), **gate.jump.of()}
+    if not asks and not gate.deny.of():
+        message = "this gate lets every release through"
+        yield loaded.finding(_PLACE, "gate-nothing", message, "write a bound, as `deny: {k: 5}`")
+    elif gate.people > 1 and not asks:
+        message = "nothing has to be approved"
+        yield loaded.finding(
+            (*_PLACE, "people"), "gate-people", message, "write a bound under `approve`, or remove `people`"
+        )
+
+
+def _order(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """What is denied is denied before anybody is asked: the bound of `approve` is the stricter one."""
+    gate = _gate(loaded)
+    if gate is None:
+        return
+    for word, asked in gate.approve.of().items():
+        denied = gate.deny.of().get(word)
+        if denied is not None and (asked <= denied if word in AT_LEAST else asked >= denied):
+            yield loaded.finding(
+                (*_PLACE, "approve", word),
+                "gate-order",
+                f"nobody is ever asked: {denied} under `deny` is as strict as {asked}",
+                f"write a {'greater' if word in AT_LEAST else 'smaller'} bound here, or remove it",
+            )
+
+
+def _figures(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """A bound is on a figure that some release of this policy has."""
+    gate = _gate(loaded)
+    if gate is None:
+        return
+    kinds = {
+        column.column_class
+        for data in loaded.policy.datasets.values()
+        for column in data.columns.values()
+        if column.transform.word != "drop"
+    }
+    for part, bounds in (("deny", gate.deny), ("approve", gate.approve), ("jump", gate.jump)):
+        for word in bounds.of():
+            problem = ""
+            if word in OF_RISK and ColumnClass.QUASI_IDENTIFIER not in kinds:
+                problem = "no quasi-identifier leaves"
+            elif word in OF_SENSITIVE and ColumnClass.SENSITIVE not in kinds:
+                problem = "no sensitive column leaves"
+            elif word == "budget_max" and loaded.policy.differential_privacy is None:
+                problem = "the policy has no privacy budget"
+            if problem:
+                message = f"there is no such figure: {problem}"
+                yield loaded.finding(
+                    (*_PLACE, part, word),
+                    "gate-figure",
+                    message,
+                    "give the columns their classes, or remove it",
+                )
+
+
+def _periods(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """People are waited for, and not longer than what is staged lies there."""
+    gate, release = _gate(loaded), loaded.policy.release
+    if gate is None or release is None:
+        return
+    for word in ("valid", "wait"):
+        period = getattr(gate, word)
+        if _end(period) is None or _end(period) == _DAY:
+            message = f"{period} is no time that can be waited for"
+            yield loaded.finding((*_PLACE, word), "gate-period", message, "write a period such as P1D")
+            return
+    waited, staged = _end(gate.wait, gate.people), _end(release.staging_expires_after)
+    if waited is not None and staged is not None and waited > staged:
+        yield loaded.finding(
+            (*_PLACE, "wait") if "wait" in gate.model_fields_set else _PLACE,
+            "gate-wait",
+            f"{gate.people} times {gate.wait} is longer than what is staged may lie, {release.staging_expires_after}",
+            "write a longer `staging_expires_after` under `release`, or a shorter `wait`",
+        )
+
+
+def _end(period: str, times: int = 1) -> datetime | None:
+    try:
+        return after(_DAY, period, times=times)
+    except (ValueError, OverflowError):
+        return None
+
+
+RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (_something, _order, _figures, _periods)
+"""What `check` runs of this section."""
