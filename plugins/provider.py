@@ -45,6 +45,7 @@ _OPERATORS = [
         "mask",
         "generalize",
         "sanitize",
+        "anonymize",
         "validate",
         "risk",
         "publish",

@@ -9,7 +9,8 @@ from airflow_veil.privacy.anonymize.criteria import Criteria
 from airflow_veil.privacy.anonymize.groups import Grouping
 from airflow_veil.privacy.anonymize.lattice import Lattice
 from airflow_veil.privacy.anonymize.levels import Levels
-from airflow_veil.privacy.anonymize.metrics import Quality, metric
+from airflow_veil.privacy.anonymize.metrics import metric
+from airflow_veil.privacy.anonymize.quality import Quality
 from airflow_veil.privacy.anonymize.recoding import Exposure, Recoding, most_rows
 from airflow_veil.privacy.anonymize.search import Search
 from airflow_veil.privacy.anonymize.table import Coded, read

@@ -20,17 +20,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Protocol, TypeAlias, get_args
 
 from airflow_veil.privacy.anonymize.groups import Grouping, Groups
 from airflow_veil.privacy.anonymize.lattice import Lattice
 from airflow_veil.privacy.anonymize.levels import Levels
+from airflow_veil.privacy.anonymize.quality import Quality
 from airflow_veil.privacy.errors import TransformError
 from airflow_veil.privacy.lazy import np
 
-Quality: TypeAlias = Literal[
-    "loss", "loss_rank", "entropy", "entropy_suppressed", "discernibility", "discernibility_monotone"
-]
 Cost: TypeAlias = tuple[float, ...]
 """Costs are compared as tuples; most are of one number."""
 _DIGITS = 1e10
@@ -185,7 +183,8 @@ class _Discernibility:
     def bounds(self, lattice: Lattice) -> np.ndarray[Any, Any]:
         nodes = lattice.nodes()
         most = np.prod([seen[nodes[:, which]] for which, seen in enumerate(self._seen)], axis=0)
-        return np.maximum(float(self._rows) ** 2 / most, self._rows)[:, None]
+        least: np.ndarray[Any, Any] = np.maximum(float(self._rows) ** 2 / most, self._rows)
+        return least[:, None]
 
     def cost(self, groups: Groups, kept: np.ndarray[Any, Any]) -> Cost:
         sizes = groups.sizes.astype(float)

@@ -17,7 +17,7 @@ from airflow_veil.privacy.anonymize.criteria import Close, Criteria, Diverse, he
 from airflow_veil.privacy.anonymize.groups import Grouping
 from airflow_veil.privacy.anonymize.levels import Levels
 from airflow_veil.privacy.anonymize.local import suppress_cells
-from airflow_veil.privacy.anonymize.metrics import Quality
+from airflow_veil.privacy.anonymize.quality import Quality
 from airflow_veil.privacy.anonymize.table import Coded, read
 from airflow_veil.privacy.errors import InternalError, TransformError
 from airflow_veil.privacy.lazy import np, pa

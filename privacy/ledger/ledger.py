@@ -258,6 +258,12 @@ class Ledger:
         with reading(self._engine) as connection:
             return releases.due(connection, now or utc_now())
 
+    def last_manifest(self, policy: str, dataset: str) -> dict[str, Any] | None:
+        """The manifest of the current release, else of the last published one that was not found bad; None without."""
+        with reading(self._engine) as connection:
+            manifest = releases.last_manifest(connection, policy, dataset)
+        return None if manifest is None else dict(manifest)
+
     def last_schema(self, policy: str, dataset: str) -> dict[str, str] | None:
         """Column to type of the source at the last good release, from its manifest; None where there is none.
 

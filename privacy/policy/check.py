@@ -13,7 +13,7 @@ from functools import lru_cache
 from airflow_veil.privacy.errors import SchemaError, TransformError
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.bind import NOTHING_LEAVES, mismatches, subject_root
-from airflow_veil.privacy.policy import check_dp, check_erasure, check_retention
+from airflow_veil.privacy.policy import check_anonymize, check_dp, check_erasure, check_retention
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.models import Column, ColumnClass, Dataset
@@ -314,4 +314,5 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     *check_dp.RULES,
     *check_retention.RULES,
     *check_erasure.RULES,
+    *check_anonymize.RULES,
 )

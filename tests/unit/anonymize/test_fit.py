@@ -14,7 +14,8 @@ from airflow_veil.privacy.anonymize.criteria import Close, Criteria, Diverse, he
 from airflow_veil.privacy.anonymize.fit import fit
 from airflow_veil.privacy.anonymize.groups import Grouping
 from airflow_veil.privacy.anonymize.levels import levels_of
-from airflow_veil.privacy.anonymize.metrics import Quality, metric
+from airflow_veil.privacy.anonymize.metrics import metric
+from airflow_veil.privacy.anonymize.quality import Quality
 from airflow_veil.privacy.anonymize.recoding import most_rows
 from airflow_veil.privacy.anonymize.table import read
 from airflow_veil.privacy.errors import SchemaError, TransformError
