@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG, chain
 
+from airflow_veil.operators.anonymize import AnonymizeOperator
 from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
 from airflow_veil.operators.publish import PublishReleaseOperator
@@ -37,7 +38,8 @@ evidence = evidence_dag(to=str(HOME / "checkpoints") + "/", schedule=None, **ONC
 with DAG("fused", schedule=None, start_date=EPOCH, **ONCE):
     elsewhere = {**PEOPLE, "destination": str(HOME / "elsewhere")}
     sanitize = SanitizeOperator(task_id="sanitize", **elsewhere)
-    validate = ValidateOperator(task_id="validate", after=sanitize.output, **elsewhere)
+    anonymize = AnonymizeOperator(task_id="anonymize", after=sanitize.output, **elsewhere)
+    validate = ValidateOperator(task_id="validate", after=anonymize.output, **elsewhere)
     PublishReleaseOperator(task_id="publish", after=validate.output, **elsewhere)
 
 with DAG("others", schedule=None, start_date=EPOCH, **ONCE):
