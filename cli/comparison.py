@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_veil.cli.distinct import Distinct
-from airflow_veil.privacy.engine.treatment import prepare
+from airflow_veil.privacy.engine.beside import BATCH_ROWS, beside
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
-from airflow_veil.privacy.plan.stage import CARRIED, Stage, StageColumn, fused
 from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.transforms.base import Keys
-
-BATCH_ROWS = 1 << 16
 
 
 @dataclass(slots=True)
@@ -116,52 +113,11 @@ def compare(
         TransformError: A column cannot be treated.
     """
     difference = Difference(tuple(ColumnDifference(column) for column in plan.columns))
-    for rows_in, before, after in pairs(plan, source, keys, rows=rows):
+    for rows_in, before, after in beside(plan, source, keys, rows=rows, batch_rows=BATCH_ROWS):
         difference.add(rows_in, before, after)
         if progress is not None:
             progress(difference.rows_in, difference.rows_out)
     return difference
-
-
-def pairs(
-    plan: Plan, source: Source, keys: Keys | None, *, rows: int | None = None
-) -> Iterator[tuple[int, pa.RecordBatch, pa.RecordBatch]]:
-    """Rows read, then the raw and the released columns of the rows of a batch that leave, in one order."""
-    stage = _with_raw(fused(plan))
-    treat = prepare(stage, keys)
-    released = [column.name for column in plan.released]
-    raw = [CARRIED + column.name for column in plan.columns]
-    for batch in _first(source.batches(stage.reads, batch_rows=BATCH_ROWS), rows):
-        out, counts = treat(batch)
-        before = out.select(raw).rename_columns([name.removeprefix(CARRIED) for name in raw])
-        yield counts.rows_in, before, out.select(released)
-
-
-def _with_raw(stage: Stage) -> Stage:
-    """The same stage that also hands on every raw column, so that filtered rows stay aligned."""
-    carried = tuple(
-        StageColumn(
-            name=CARRIED + column.name,
-            type=column.source_type,
-            planned=None,
-            sources={column.name: column.name},
-        )
-        for column in stage.plan.columns
-    )
-    return replace(stage, input_schema=stage.plan.source_schema, columns=(*stage.columns, *carried))
-
-
-def _first(batches: Iterator[pa.RecordBatch], rows: int | None) -> Iterator[pa.RecordBatch]:
-    """The first so many rows."""
-    left = rows
-    for batch in batches:
-        if left is None:
-            yield batch
-            continue
-        yield batch.slice(0, left)
-        left -= min(left, batch.num_rows)
-        if left == 0:
-            return
 
 
 def spelled(column: pa.Array) -> pa.BinaryArray:

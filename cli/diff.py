@@ -115,12 +115,12 @@ def _count(distinct: Distinct) -> str:
 
 def _show_values(plan: Plan, source: Source, keys: Keys | None) -> None:
     """The first rows that leave, before and after."""
-    from airflow_veil.cli.comparison import pairs
+    from airflow_veil.privacy.engine.beside import beside
 
     console.note(
         "warning: personal data follows; do not copy it into tickets, logs or chats", style="bold yellow"
     )
-    batches = pairs(plan, source, keys)
+    batches = beside(plan, source, keys)
     before, after = next(((b, a) for _, b, a in batches if b.num_rows), (None, None))
     if before is None or after is None:
         return

@@ -1,4 +1,4 @@
-"""`veil erase run`, `replay` and `certificate`: requests are carried out, again after a restore, and certified."""
+"""`veil erase run`, `replay`, `readmit`, `certificate`: requests are carried out, again after a restore, certified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airflow_veil.cli import console
-from airflow_veil.cli.erase import LEFT, Json, OneRequest, app
+from airflow_veil.cli.erase import LEFT, Json, OneRequest, Reason, app
 from airflow_veil.cli.options import Policy
 
 __all__ = ["app"]
@@ -75,6 +75,25 @@ def replay(policy: Policy, *, certificates: Certificates = None, json: Json = Fa
 
     with workspace(policy) as opened:
         _end(opened, service.replay(opened, actor=actor()), certificates, json=json)
+
+
+@app.command()
+def readmit(policy: Policy, request: OneRequest, reason: Reason, *, json: Json = False) -> None:
+    """Take what a request has suppressed off the list: the person comes back, and is to be let in.
+
+    [bold]Example[/bold]
+
+    [green]veil erase readmit shop.yaml erasure-0123456789abcdef --reason "a customer again since May"[/green]
+    """
+    from airflow_veil.cli.workspace import actor, workspace
+
+    with workspace(policy) as opened:
+        name = opened.loaded.policy.name
+        gone = opened.ledger.suppression.remove(name, request, reason=reason, actor=actor())
+    if json:
+        console.as_json({"request": request, "entries": gone})
+    else:
+        console.say(f"{gone} entries of {request} are off the suppression list.", style="green")
 
 
 @app.command()

@@ -26,6 +26,7 @@ EXIT_CODES: Final[dict[type[errors.VeilError], int]] = {
     errors.SchemaError: 1,
     errors.TransformError: 1,
     errors.ExpectationsFailedError: 1,
+    errors.PersonalDataFoundError: 1,
     errors.KeyRingError: 3,
     errors.StorageError: 4,
     errors.ReleaseError: 5,

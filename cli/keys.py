@@ -112,9 +112,32 @@ def destroy(
     """
     key_file = _key_file(file)
     key_file.load().version(version)
+    _tell_who_needs(version)
     if not yes:
         typer.confirm(f"Destroy version {version} of {key_file.path} for good?", abort=True, err=True)
     _show(key_file.destroy(version), json=json)
+
+
+def _tell_who_needs(version: int) -> None:
+    """Say what of this installation's ledger could not be looked up or opened without a version."""
+    from airflow_veil.privacy.release.workspace import own_ledger
+    from airflow_veil.privacy.settings import Settings
+
+    settings = Settings.from_env()
+    kind, _, file = settings.ledger.partition(":///")
+    if kind == "sqlite" and not Path(file).exists():
+        return
+    with own_ledger(settings) as ledger:
+        requests = [each for each in ledger.erasures.listed() if each.sealed and each.key_version == version]
+        holds = [each for each in ledger.holds.listed() if not each.lifted_at and each.key_version == version]
+        needs = {
+            "the suppression lists of": ledger.suppression.policies(version),
+            "open requests for erasure of": sorted({each.policy for each in requests}),
+            "holds of": sorted({each.policy for each in holds}),
+        }
+    for what, policies in needs.items():
+        if policies:
+            console.note(f"Version {version} is needed by {what} {', '.join(policies)}.", style="yellow")
 
 
 def _key_file(path: Path | None) -> KeyFile:

@@ -11,12 +11,14 @@ from airflow_veil.cli import (
     audit,
     budget,
     check,
+    classify,
     demo,
     detokenize,
     diff,
     dp,
     erase_run,
     holds,
+    init,
     keys,
     lineage,
     plan,
@@ -25,6 +27,7 @@ from airflow_veil.cli import (
     risk,
     run,
     schema,
+    trial,
 )
 from airflow_veil.cli.errors import MEANINGS, VeilGroup
 from airflow_veil.cli.helptext import reflow
@@ -44,6 +47,7 @@ app = typer.Typer(
 [bold]Begin with[/bold]
 
 [green]veil demo data --out demo/retail[/green]  invented customers to try things on
+[green]veil init SOURCE > POLICY[/green]         a first policy, of what columns look like
 [green]veil check POLICY[/green]                 every mistake, before a row moves
 [green]veil plan POLICY[/green]                  what becomes of each column
 [green]veil run POLICY -d DATASET[/green]        make the release
@@ -51,7 +55,19 @@ app = typer.Typer(
     epilog=f"[bold]Exit codes[/bold]\n{_EXIT_CODES}\n\n`VEIL_DEBUG=1` adds a traceback, without variables.",
 )
 
-for _command in (check.check, plan.plan, diff.diff, run.run, risk.risk, detokenize.detokenize, schema.schema):
+_COMMANDS = (
+    classify.classify,
+    init.init,
+    check.check,
+    plan.plan,
+    diff.diff,
+    run.run,
+    risk.risk,
+    trial.trial,
+    detokenize.detokenize,
+    schema.schema,
+)
+for _command in _COMMANDS:
     app.command()(_command)
 for _name, _group in {
     "keys": keys.app,

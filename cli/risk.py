@@ -187,9 +187,10 @@ def _show(title: str, risk: Risk) -> None:
 
 
 def _found(risk: Risk) -> list[tuple[str, str, str]]:
-    found, counts = risk.reidentification, risk.counts
+    found = risk.reidentification
+    counts = "rows" if risk.counts == "rows" else "combinations of people"
     rows = [
-        ("k", f"{found.k:,}", f"the smallest class, in {counts}"),
+        ("k", f"{found.k:,}", f"the smallest class, in {risk.counts}"),
         (
             "alone in their class",
             f"{found.unique:,}",

@@ -73,7 +73,7 @@ class VeilOperator(BaseOperator):
     def finish(self, done: Done) -> dict[str, Any]:
         """Note what was done, for lineage and the log, and hand it on."""
         self.lineage = done.lineage
-        self.log.info("%s", done.summary)
+        (self.log.warning if done.warns else self.log.info)("%s", done.summary)
         return done.reference.as_xcom()
 
     def workspace(self) -> Workspace:

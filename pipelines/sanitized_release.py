@@ -12,6 +12,7 @@ from airflow.sdk import DAG, Asset, TaskGroup, chain
 from airflow_veil.hooks.settings import settings
 from airflow_veil.operators.anonymize import AnonymizeOperator
 from airflow_veil.operators.base import VeilOperator
+from airflow_veil.operators.classify import ClassifyColumnsOperator
 from airflow_veil.operators.generalize import GeneralizeOperator
 from airflow_veil.operators.mask import MaskOperator
 from airflow_veil.operators.minimize import MinimizeOperator
@@ -130,7 +131,7 @@ def sanitized_release_group(
         )
         scrub = ScrubStagingOperator(task_id="scrub", **common)
         # A teardown of its own: as one of `staged[0]` it would not run where that task itself fails or is killed.
-        chain(*staged, validate, publish, scrub.as_teardown())
+        chain(*_looking_tasks(loaded, common), *staged, validate, publish, scrub.as_teardown())
     return group
 
 
@@ -158,6 +159,13 @@ def release_asset(
     # For Airflow a name has one URI: what is released elsewhere than the policy says bears its URI as its name.
     name = f"veil_{loaded.policy.name}_{dataset}" if destination is None else uri
     return Asset(name=name, uri=uri, group="veil")
+
+
+def _looking_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:
+    """The task that looks at the columns before a row is staged, if the policy wants it."""
+    if loaded.policy.release is None or not loaded.policy.release.classify:
+        return []
+    return [ClassifyColumnsOperator(task_id="classify", **common)]
 
 
 def _staging_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:

@@ -40,6 +40,7 @@ def _version() -> str:
 _OPERATORS = [
     f"airflow_veil.operators.{name}"
     for name in (
+        "classify",
         "minimize",
         "tokenize",
         "mask",

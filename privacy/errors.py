@@ -8,7 +8,8 @@ VeilError
 │   └── TamperedError  a ciphertext does not authenticate
 ├── StorageError       a source or an output cannot be read or written
 ├── ReleaseError       a release cannot be committed, found or rolled back
-│   └── ExpectationsFailedError  the staged data does not meet its expectation suite
+│   ├── ExpectationsFailedError  the staged data does not meet its expectation suite
+│   └── PersonalDataFoundError   a column holds personal data that the policy does not declare
 ├── LedgerError        the database of record cannot be used
 │   ├── BudgetError            a privacy budget is not what was named, or cannot be changed so
 │   │   └── BudgetExhaustedError  what is left of a budget does not pay for the answer
@@ -105,6 +106,10 @@ class ReleaseError(VeilError):
 
 class ExpectationsFailedError(ReleaseError):
     """The staged data does not meet its expectation suite; it is not published."""
+
+
+class PersonalDataFoundError(ReleaseError):
+    """A column holds personal data that the policy does not declare; nothing is released."""
 
 
 class LedgerError(VeilError):

@@ -112,6 +112,8 @@ class Recoding:
         unreadable = TransformError(
             "the stored recoding cannot be read", expected=f"format {FORMAT}", fix="fit it anew"
         )
+        if not isinstance(stored, Mapping):
+            raise unreadable
         parts = dict(stored)
         if parts.pop("format", None) != FORMAT:
             raise unreadable

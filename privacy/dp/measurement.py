@@ -24,8 +24,6 @@ from airflow_veil.privacy.dp.ranks import Aim, aims, margin, weight
 from airflow_veil.privacy.dp.statistic import Ranks, Statistic, Units
 from airflow_veil.privacy.errors import BudgetError, InternalError
 
-_DIGITS = 24
-"""Binary digits of a Gaussian scale: a ten-millionth more noise at most."""
 _HIGHEST_THRESHOLD = 1 << 40
 _MOST_OUT = 1 << 61
 """Scores of so much and of all rows still fit 64 bits."""
@@ -125,7 +123,7 @@ def _additive(query: Query, statistic: Statistic, share: Decimal) -> Measurement
     else:
         # What a unit changes in one group is at most `one_group` in L1, so no more in L2; over groups it is their root.
         sensitivity = _up(one_group * math.sqrt(query.reach)) if query.reach > 1 else float(one_group)
-        scale = _short(sensitivity / math.sqrt(2 * float(share)))
+        scale = sensitivity / math.sqrt(2 * float(share))
         mechanism = Mechanism.GAUSSIAN
     scale = _agreed(lambda s: vector_loss(query.noise, s, sensitivity), scale, share)
     loss = _loss(query, vector_loss(query.noise, scale, sensitivity))
@@ -243,15 +241,6 @@ def _loss(query: Query, amount: float | Decimal) -> Loss:
 def _whole(amount: Decimal) -> Decimal:
     """An amount of loss in the ledger's whole units, rounded down, so that shares do not add up to more."""
     return amount.quantize(Decimal(1) / LOSS_UNITS, ROUND_DOWN)
-
-
-def _short(scale: float) -> float:
-    """A scale of a few binary digits that is no less, and hardly more: OpenDP computes with it exactly, draw by draw.
-
-    A tenth of the time of a Gaussian draw goes into the long fractions that a square of all 53 digits makes.
-    """
-    mantissa, exponent = math.frexp(scale)
-    return math.ldexp(math.ceil(math.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
 
 
 def _up(number: float) -> float:

@@ -65,11 +65,11 @@ def _outcome(
         "problems": problems,
         "together_with": batch.requests[owner] if owner != number else None,
     }
-    known = dossier.subjects.of_request(owner)
     closed = None
     if state is not RequestState.COMPLETE:
         name = batch.requests[number]
         request = workspace.ledger.erasures.find(name)
+        known = dossier.subjects.of_request(owner)
         closed = requests.sealed_again(request, known, workspace.keys)
     return Outcome(state=state, facts=facts, sealed=closed)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 import numpy as np
@@ -214,4 +214,12 @@ def _look_at_table(connection: sqlite3.Connection, table: str, tally: Tally) -> 
         whole = list(tally.wanted.find(content, Rule.TEXT))
         for _, _, number, spelling in whole:
             tally.count(f"cells of table {table}", number, spelling)
-        tally.shadows |= tally.wanted.within(content) - {number for _, _, number, _ in whole}
+        # A row's texts lie one right after the other: the end of one and the beginning of the next may spell another.
+        beside = b"\n".join(b"".join(map(_stored, row)) for row in rows)
+        by_chance = tally.wanted.within(content) | tally.wanted.within(beside)
+        tally.shadows |= by_chance - {number for _, _, number, _ in whole}
+
+
+def _stored(cell: Any) -> bytes:
+    """What a value is in the body of a record, as far as texts are about: a null is nothing there."""
+    return cell if isinstance(cell, bytes) else b"" if cell is None else b"\0"

@@ -258,11 +258,10 @@ class Ledger:
         with reading(self._engine) as connection:
             return releases.due(connection, now or utc_now())
 
-    def last_manifest(self, policy: str, dataset: str) -> dict[str, Any] | None:
-        """The manifest of the current release, else of the last published one that was not found bad; None without."""
+    def last_manifest(self, policy: str, dataset: str) -> Mapping[str, Any] | None:
+        """The manifest of the last good release of a data set; None where there is none."""
         with reading(self._engine) as connection:
-            manifest = releases.last_manifest(connection, policy, dataset)
-        return None if manifest is None else dict(manifest)
+            return releases.last_manifest(connection, policy, dataset)
 
     def last_schema(self, policy: str, dataset: str) -> dict[str, str] | None:
         """Column to type of the source at the last good release, from its manifest; None where there is none.
@@ -270,8 +269,7 @@ class Ledger:
         Raises:
             ReleaseError: The manifest has no such schema.
         """
-        with reading(self._engine) as connection:
-            manifest = releases.last_manifest(connection, policy, dataset)
+        manifest = self.last_manifest(policy, dataset)
         if manifest is None:
             return None
         schema = manifest.get("source_schema")

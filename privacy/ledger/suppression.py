@@ -136,6 +136,12 @@ class SuppressionList:
         with reading(self._engine) as connection:
             return frozenset(connection.scalars(query))
 
+    def policies(self, version: int) -> tuple[str, ...]:
+        """The policies whose lists cannot be checked without a key version."""
+        query = select(suppressed.c.policy).where(suppressed.c.key_version == version).distinct()
+        with reading(self._engine) as connection:
+            return tuple(sorted(connection.scalars(query)))
+
     def remove(self, policy: str, request_id: str, *, reason: str, actor: str) -> int:
         """Take out what a request has suppressed, with evidence: the person comes back, and is to be let in.
 

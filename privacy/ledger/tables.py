@@ -83,6 +83,7 @@ evidence = Table(
     Column("prev_digest", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
     CheckConstraint("seq > 0", name="seq"),
+    Index("ix_evidence_subject", "subject", "kind"),
 )
 
 evidence_nodes = Table(

@@ -165,6 +165,7 @@ def of_anonymizing(
     target: DatasetIdentity,
     *,
     generalized: Mapping[str, bool],
+    deciding: Iterable[str] = (),
     counts: Counts | None = None,
     written: Written | None = None,
 ) -> LineageRecord:
@@ -174,11 +175,12 @@ def of_anonymizing(
         made: The record of the task that treated the data.
         target: What is written.
         generalized: The quasi-identifiers, and whether they became coarser.
+        deciding: Other columns that classes are judged by: sensitive ones, and whose a row is.
         counts: What was counted; None before the run.
         written: What was written; None before the run.
 
     Returns:
-        The record: each column is of its input, and every quasi-identifier decides over which rows leave.
+        The record: each column is of its input, and what classes are made and judged by decides over which rows leave.
     """
     copy = of_copy(made, target, stage="anonymize", published=False, counts=counts, written=written)
     table = copy.about
@@ -205,7 +207,7 @@ def of_anonymizing(
             masking=False,
             description="rows in classes that are too small are left out",
         )
-        for name in generalized
+        for name in (*generalized, *deciding)
     )
     return replace(copy, output=replace(table, fields=fields), edges=(*edges, *decide))
 

@@ -13,7 +13,13 @@ from functools import lru_cache
 from airflow_veil.privacy.errors import SchemaError, TransformError
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.bind import NOTHING_LEAVES, mismatches, subject_root
-from airflow_veil.privacy.policy import check_anonymize, check_dp, check_erasure, check_retention
+from airflow_veil.privacy.policy import (
+    check_anonymize,
+    check_classify,
+    check_dp,
+    check_erasure,
+    check_retention,
+)
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.models import Column, ColumnClass, Dataset
@@ -112,7 +118,9 @@ def _unneeded_reason(loaded: LoadedPolicy) -> Iterator[Finding]:
     """An excuse without a failing check hides the next mistake."""
     for named in _columns(loaded):
         clear = named.column.column_class in (ColumnClass.DIRECT_IDENTIFIER, ColumnClass.FREE_TEXT)
-        needed = (clear and not named.column.transform.properties.masks) or _is_guessable(named)
+        # What a release will find in a column that it classifies is not known before.
+        looked_at = check_classify.looks(loaded)
+        needed = looked_at or (clear and not named.column.transform.properties.masks) or _is_guessable(named)
         if named.column.unsafe_reason and not needed:
             yield loaded.finding(
                 (*named.path, "unsafe_reason"),
@@ -315,4 +323,5 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     *check_retention.RULES,
     *check_erasure.RULES,
     *check_anonymize.RULES,
+    *check_classify.RULES,
 )

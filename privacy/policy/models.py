@@ -208,6 +208,8 @@ class Release(Described):
     """How long a release may be used, from its publication."""
     staging_expires_after: Period = "P1D"
     """How long what killed runs have staged may lie, untouched, before it is removed. It is personal data."""
+    classify: bool = False
+    """Whether each release first looks at its columns, and stops where one declared `none` holds personal data."""
 
 
 class KeySource(Described):

@@ -257,11 +257,12 @@ def _lineage(
     read_from = workspace.scratch.identity(reference.dataset, reference.release_id, reference.step)
     treated = lineage.of_stage(part, workspace.source(reference.dataset).identity, read_from)
     counts = Counts(rows_in=len(decision.keep), rows_out=written.rows)
-    levels = decision.recoding.levels
+    levels, whose = decision.recoding.levels, decision.recoding.subject
     return lineage.of_anonymizing(
         treated,
         workspace.destination.staged_identity(reference.dataset, reference.release_id),
         generalized={name: levels[name] > 0 for name in words.quasi_identifiers},
+        deciding=(*decision.recoding.criteria.sensitive, *((whose,) if whose else ())),
         counts=counts,
         written=written,
     )

@@ -16,11 +16,13 @@ class Done:
         reference: What is handed on.
         lineage: What it did to which columns; None where it did nothing.
         summary: The same in a sentence, for the log: names and counts.
+        warns: Whether somebody should look at it, although it was done.
     """
 
     reference: Reference
     lineage: LineageRecord | None
     summary: str
+    warns: bool = False
 
 
 def already(reference: Reference) -> Done:

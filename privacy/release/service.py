@@ -1,7 +1,7 @@
 """The life of a release, as tasks and commands call it.
 
-    begin ──► sanitize, or run_step four times ──► validate, assess_staged ──► publish          rollback, scrub
-                                 anonymize, where the policy asks for it ──┘
+    begin ──► classify ──► sanitize, or run_step four times ──► validate, assess_staged ──► publish     rollback, scrub
+                                              anonymize, where the policy asks for it ──┘
 
 Each function is one task's work. It can be killed anywhere and called again, by a retry or by two workers at once:
 rows are staged apart and committed whole, and the ledger says what was done. Between tasks travel a `Reference` and
@@ -13,6 +13,7 @@ from __future__ import annotations
 from airflow_veil.privacy.release.anonymize import anonymize
 from airflow_veil.privacy.release.assess import assess_staged
 from airflow_veil.privacy.release.begin import begin
+from airflow_veil.privacy.release.classify import classify
 from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.planned import planned_publication, planned_step, planned_validation
 from airflow_veil.privacy.release.planning import plan_for
@@ -27,6 +28,7 @@ __all__ = [
     "anonymize",
     "assess_staged",
     "begin",
+    "classify",
     "plan_for",
     "planned_publication",
     "planned_step",

@@ -158,20 +158,26 @@ def known_population(sample: Classes, of_sample: np.ndarray[Any, Any]) -> Journa
     )
 
 
-def estimated_population(sample: Classes, population: int) -> Journalist:
+def estimated_population(sample: Classes, population: int, *, people: int | None = None) -> Journalist:
     """The journalist and the marketer, by an estimate: the table is a simple random sample of so many people.
+
+    Args:
+        sample: The classes of the table.
+        population: How many people the population has.
+        people: How many people the table has; as many as rows if not said.
 
     Raises:
         SchemaError: The population is smaller than the table.
     """
-    if population < sample.rows:
+    sampled = sample.rows if people is None else people
+    if population < sampled:
         raise SchemaError(
-            f"the population has {population:,} rows, fewer than the table's {sample.rows:,}",
-            expected="as many rows as the table, or more",
+            f"the population has {population:,} people, fewer than the table's {sampled:,}",
+            expected="as many as the table, or more",
         )
     if not sample.rows:
         return Journalist(by="estimate", highest=0.0, average=0.0, absent=0)
-    fraction = sample.rows / population
+    fraction = sampled / population
     risks = individual_risk(sample.sizes, np.full(len(sample.sizes), fraction))
     return Journalist(
         by="estimate",

@@ -36,11 +36,13 @@ class Risk:
     Attributes:
         quasi_identifiers: What an attacker is taken to know.
         rows: How many rows the table has.
-        counts: What classes count: `rows`, or `people` where rows have a subject.
+        counts: What classes count: `rows`, or `people` where rows have a subject. Shares are of rows, or of a person's
+            distinct combinations.
         nulls: What a null in a quasi-identifier is: see `classes.py`.
         reidentification: How likely somebody is found again.
         diversity: What is learned of a sensitive column, one each.
-        population: How many of the population are unique; None if its size is not known.
+        population: How many of the population are unique; None if its size is not known, or if people have several
+            combinations, which the models do not know.
         uniques: Which sets of columns identify people.
     """
 
@@ -105,17 +107,20 @@ def assess(
     whose = codes[subject] if subject else None
     counted = _counted(keys, whose)
     groups = classes(counted, nulls=nulls)
+    crowd = len(_counted([whose], whose)[0]) if whose is not None else groups.rows
     return Risk(
         quasi_identifiers=tuple(column.name for column in keys),
         rows=len(keys[0]) if keys else 0,
         counts="people" if subject else "rows",
         nulls=nulls,
         reidentification=reidentification(
-            groups, journalist=_journalist(data, counted, groups, population, nulls, subject)
+            groups, journalist=_journalist(data, counted, groups, population, nulls, subject, crowd)
         ),
         diversity=tuple(_diversity(keys, codes[name], whose, nulls) for name in sensitive),
         population=(
-            population_uniqueness(groups, population) if isinstance(population, int) and groups.rows else None
+            population_uniqueness(groups, population)
+            if isinstance(population, int) and groups.rows and crowd == len(counted[0])
+            else None
         ),
         uniques=uniques(counted, groups, largest=largest),
     )
@@ -141,11 +146,12 @@ def _journalist(
     population: int | pa.Table | Source | None,
     nulls: Nulls,
     subject: str | None,
+    crowd: int,
 ) -> Journalist | None:
     if population is None:
         return None
     if isinstance(population, int):
-        return estimated_population(groups, population)
+        return estimated_population(groups, population, people=crowd)
     names = {column.name: column.name for column in counted}
     if subject:
         names[subject] = subject

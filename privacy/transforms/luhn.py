@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_veil.privacy.crypto.columns import Mask
 from airflow_veil.privacy.transforms.characters import Layout
 
 # What a digit counts: itself at odd places from the end, the digits of its double added up at even ones.
@@ -19,7 +20,13 @@ _ZERO = np.uint8(ord("0"))
 
 def failing(layout: Layout) -> int:
     """How many rows that are not null do not satisfy the check; a row without digits does."""
-    return layout.count_where(_sums(layout) % 10 != 0)
+    return layout.count_where(~passing(layout))
+
+
+def passing(layout: Layout) -> Mask:
+    """Which rows satisfy the check, shape (n,); a row without digits does, and so does a null one."""
+    satisfied: Mask = _sums(layout) % 10 == 0
+    return satisfied
 
 
 def completed(layout: Layout, free: int) -> Layout:

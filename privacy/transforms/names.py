@@ -54,7 +54,7 @@ def _in_word(character: str) -> bool:
 
 
 def _folded(word: str) -> str:
-    """A word as `_words` gives it: decomposed, without marks, in lower case, all letters by themselves."""
+    """A word as `words_of` gives it: decomposed, without marks, in lower case, all letters by themselves."""
     letters = (
         letter for letter in unicodedata.normalize("NFKD", word) if unicodedata.category(letter)[0] != "M"
     )
@@ -63,8 +63,8 @@ def _folded(word: str) -> str:
 
 def _own_names(texts: pa.Array, names: Sequence[pa.Array]) -> tuple[Index, list[frozenset[str]]]:
     """Which rows hold a name of theirs, ascending, and the names each of them holds."""
-    named_rows, named = (pa.concat_arrays(parts) for parts in zip(*map(_words, names), strict=True))
-    told_rows, told = _words(texts)
+    named_rows, named = (pa.concat_arrays(parts) for parts in zip(*map(words_of, names), strict=True))
+    told_rows, told = words_of(texts)
     known = pc.unique(named)
     of_name = _pairs(named_rows, named, known)
     of_text = _pairs(told_rows, told, known)
@@ -76,8 +76,8 @@ def _own_names(texts: pa.Array, names: Sequence[pa.Array]) -> tuple[Index, list[
     return owners, [frozenset(words[begin:end]) for begin, end in itertools.pairwise(borders)]
 
 
-def _words(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """The words of all texts, folded, with the row of each; short ones are left out."""
+def words_of(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The words of all texts, folded, with the row of each; those of one letter are left out."""
     folded = pc.replace_substring_regex(pc.utf8_normalize(texts.cast(pa.string()), form="NFKD"), _MARKS, "")
     lower = pc.replace_substring(pc.utf8_lower(folded), *_FINAL_SIGMA)
     split = pc.split_pattern_regex(lower, _NO_WORD)

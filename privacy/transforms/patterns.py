@@ -113,15 +113,16 @@ _IBAN_LENGTHS = {
     33: "RU",
 }
 """Characters of an IBAN by country (SWIFT IBAN registry)."""
-_IBAN_LENGTH = {
+IBAN_LENGTH = {
     country: length for length, countries in _IBAN_LENGTHS.items() for country in countries.split()
 }
+"""Country to the characters of its IBANs."""
 
 
 def _iban(text: str) -> int:
     """An IBAN has the length of its country and leaves 1 modulo 97 (ISO 13616, ISO 7064)."""
     places = [place for place, character in enumerate(text) if character.isalnum()]
-    length = _IBAN_LENGTH.get(text[:2].upper(), len(places) + 1)
+    length = IBAN_LENGTH.get(text[:2].upper(), len(places) + 1)
     if len(places) < length:
         return _NEXT
     compact = "".join(text[place] for place in places[:length])

@@ -59,7 +59,7 @@ datasets:
       born: {{class: quasi_identifier, type: date, treat: {{generalize: {{to: year}}}}}}
       country: {{class: none, treat: keep}}
       at: {{class: none, type: timestamp, treat: drop}}
-release: {{destination: {releases}, run: stepwise, expires_after: P1M}}
+release: {{destination: {releases}, run: stepwise, classify: true, expires_after: P1M}}
 erasure: {{identifiers: [people.id], answers: {{exempt: the noise hides each person}}}}
 differential_privacy:
   budgets: {{people: {{unit: people.id, rho: 1.0}}}}

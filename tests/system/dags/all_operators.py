@@ -13,6 +13,7 @@ from airflow_veil.operators.anonymize import AnonymizeOperator
 from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
 from airflow_veil.operators.publish import PublishReleaseOperator
+from airflow_veil.operators.risk import AssessRiskOperator
 from airflow_veil.operators.rollback import RollbackReleaseOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
 from airflow_veil.operators.validate import ValidateOperator
@@ -40,7 +41,8 @@ with DAG("fused", schedule=None, start_date=EPOCH, **ONCE):
     sanitize = SanitizeOperator(task_id="sanitize", **elsewhere)
     anonymize = AnonymizeOperator(task_id="anonymize", after=sanitize.output, **elsewhere)
     validate = ValidateOperator(task_id="validate", after=anonymize.output, **elsewhere)
-    PublishReleaseOperator(task_id="publish", after=validate.output, **elsewhere)
+    assess = AssessRiskOperator(task_id="assess_risk", after=validate.output, **elsewhere)
+    PublishReleaseOperator(task_id="publish", after=assess.output, **elsewhere)
 
 with DAG("others", schedule=None, start_date=EPOCH, **ONCE):
     chain(

@@ -78,3 +78,20 @@ class TestVersions:
         assert result.exit_code == 3
         assert "0640" in result.stderr
         assert "chmod 600" in result.stderr
+
+
+class TestNeeded:
+    def test_destroying_tells_who_needs_a_version(self, bare: Installation) -> None:
+        """A suppression list that could no longer be looked up is named before anything is destroyed."""
+        from airflow_veil.privacy.ledger.ledger import Ledger
+
+        bare.ok("keys", "init")
+        bare.ok("keys", "rotate")
+        entry = ("customers.id", 1, "ab" * 32, "erasure-1")
+        with Ledger.open(bare.root / "home" / "ledger.db") as ledger:
+            ledger.suppression.add("shop", [entry], batch_id="batch-1", actor="test")
+
+        done = bare.veil("keys", "destroy", "1", "--yes")
+
+        assert done.exit_code == 0
+        assert "needed by the suppression lists of shop" in done.stderr

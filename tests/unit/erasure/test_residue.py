@@ -441,6 +441,19 @@ class TestSqlite:
         assert not scanned.residues
         assert scanned.shadowed == 1
 
+    @pytest.mark.parametrize("between", ["", None])
+    def test_spelled_by_neighbours(self, tmp_path: Path, between: str | None) -> None:
+        """The end of a digest and the zeros of the next one are no customer's number."""
+        with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+            connection.execute("CREATE TABLE entries (digest TEXT, note TEXT, before TEXT)")
+            connection.execute("INSERT INTO entries VALUES (?, ?, ?)", ("ab12cd7", between, "0" * 64))
+            connection.commit()
+
+        scanned = scan([tmp_path], ["70000000000"])
+
+        assert not scanned.residues
+        assert scanned.shadowed == 1
+
     def test_broken_database(self, tmp_path: Path) -> None:
         (tmp_path / "a.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 1_000)
 

@@ -73,5 +73,5 @@ class TestAssessRiskOperator:
             population=2,
         )
 
-        with pytest.raises(AirflowFailException, match="the population has 2 rows"):
+        with pytest.raises(AirflowFailException, match="the population has 2 people"):
             task.execute({})

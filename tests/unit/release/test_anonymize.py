@@ -111,7 +111,7 @@ class TestRelease:
         assert made is not None
         edges = {edge.source: edge.masking for edge in made.edges if edge.target is not None}
         assert edges["born"] is True
-        assert {edge.source for edge in made.edges if edge.target is None} == set(QUASI)
+        assert {edge.source for edge in made.edges if edge.target is None} == {*QUASI, "id"}
 
 
 class TestFailsClosed:

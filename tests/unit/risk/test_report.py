@@ -90,3 +90,15 @@ class TestAssess:
         risk = assess(pa.table({"a": pa.array([], pa.int8()), "s": pa.array([], pa.string())}), ["a"], ["s"])
 
         assert (risk.rows, risk.reidentification.k, risk.uniques.rows) == (0, 0, 0)
+
+    def test_several_combinations(self) -> None:
+        """Where people have several combinations, the share sampled is of people, and uniques are not estimated."""
+        table = pa.table({"who": [1, 1, 2, 2], "city": [*"abac"]})
+
+        risk = assess(table, ["city"], subject="who", population=2)
+
+        assert risk.population is None
+        assert risk.reidentification.journalist is not None
+        assert risk.reidentification.journalist.highest == 1.0
+        with pytest.raises(SchemaError, match="fewer than the table's 2"):
+            assess(table, ["city"], subject="who", population=1)
