@@ -20,6 +20,7 @@ from airflow_veil.privacy.policy import (
     check_erasure,
     check_gate,
     check_retention,
+    check_retention_anonymize,
 )
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
@@ -322,8 +323,9 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _inputs,
     *check_dp.RULES,
     *check_retention.RULES,
-    *check_anonymize.RULES,
+    *check_retention_anonymize.RULES,
     *check_erasure.RULES,
     *check_gate.RULES,
+    *check_anonymize.RULES,
     *check_classify.RULES,
 )

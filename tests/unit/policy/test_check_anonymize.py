@@ -1,88 +1,102 @@
-"""The rules of `action: {anonymize: …}`: rows that stay are nobody's, and what is done shows."""
+"""The rules of `anonymize`: each finds its mistake, where it stands, and only its mistake."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from tests.unit.policy.test_check_retention import findings
+
+from airflow_veil.privacy.errors import PolicyError
+from airflow_veil.privacy.policy.check import check
+from airflow_veil.privacy.policy.finding import Finding
+from airflow_veil.privacy.policy.load import load
 
 GOOD = """\
 version: 1
-name: shop
-owner: shop@example.com
+name: clinic
+owner: clinic@example.com
 datasets:
   visits:
     source: visits.parquet
-    subject: customer
-    retention:
-      after: P3Y
-      from: at
-      action: {anonymize: {columns: {customer: null, mail: null}}}
+    subject: patient
+    anonymize:
+      k: 5
+      quasi_identifiers: {age: age.csv, city: {file: city.csv, delimiter: ","}}
+      l: {illness: 2}
+      t: {illness: {at_most: 0.3, ordered: false}}
+      suppress_at_most: 0.02
     columns:
-      customer: {class: direct_identifier, type: string, treat: drop}
-      mail: {class: direct_identifier, treat: drop}
-      at: {class: none, type: timestamp, treat: keep}
-      born: {class: quasi_identifier, type: date, treat: {generalize: {to: year}}}
-      spent: {class: sensitive, type: int32, treat: keep}
-      note: {class: none, treat: keep}
+      patient: {class: direct_identifier, treat: {token: {domain: patient}}}
+      age: {class: quasi_identifier, treat: keep}
+      city: {class: quasi_identifier, treat: keep}
+      illness: {class: sensitive, treat: keep}
+      note: {class: free_text, treat: drop}
 release: {destination: out}
 """
-COLUMNS = "customer: null, mail: null"
+
+
+def findings(tmp_path: Path, text: str) -> tuple[Finding, ...]:
+    path = tmp_path / "clinic.yaml"
+    path.write_text(text)
+    for name in ("age.csv", "city.csv"):
+        (tmp_path / name).write_text("1;*\n")
+    try:
+        return check(load(path))
+    except PolicyError as error:
+        return error.findings
 
 
 class TestRules:
     @pytest.mark.parametrize(
-        "columns",
+        "text",
         [
-            COLUMNS,
-            f"{COLUMNS}, born: {{generalize: {{to: year, label: lower}}}}, spent: {{generalize: {{round_to: 50}}}}",
-            "customer: {constant: {value: gone}}, mail: {mask: {style: email, length: 4}}",
-            f"{COLUMNS}, note: {{generalize: {{prefix: 2, pad_with: '*'}}}}, spent: {{generalize: {{top: 900}}}}",
+            GOOD,
+            GOOD.replace("{illness: 2}", "{illness: {at_least: 2.5, by: entropy}}"),
+            GOOD.replace("k: 5", "k: 5\n      quality: discernibility\n      refit: always"),
+            GOOD.replace("k: 5", "k: 5\n      local_suppression: true"),
         ],
+        ids=["good", "entropy", "words", "local"],
     )
-    def test_good_ones_have_no_findings(self, tmp_path: Path, columns: str) -> None:
-        """Nothing is found where nothing is wrong."""
-        assert findings(tmp_path, GOOD.replace(COLUMNS, columns)) == ()
-
-    def test_rows_that_are_nobodys(self, tmp_path: Path) -> None:
-        """Have no subject to be treated."""
-        text = GOOD.replace("subject: customer", "subject: {none: rows of machines, not of people}")
-        text = text.replace(COLUMNS, "note: null").replace("direct_identifier", "none")
-
+    def test_good(self, tmp_path: Path, text: str) -> None:
+        """Nothing is found in what is right."""
         assert findings(tmp_path, text) == ()
 
     @pytest.mark.parametrize(
-        ("columns", "rule", "place"),
+        ("old", "new", "rule", "message"),
         [
-            (f"{COLUMNS}, mial: null", "anonymize-column", "columns.mial"),
-            (f"{COLUMNS}, at: null", "anonymize-from", "columns.at"),
-            ("mail: null", "anonymize-named", "columns"),
-            ("customer: null", "anonymize-named", "columns"),
-            ("customer: token, mail: null", "anonymize-pseudonym", "columns.customer"),
-            ("customer: {token: {reversible: true}}, mail: null", "anonymize-pseudonym", "columns.customer"),
-            (f"{COLUMNS}, born: date_shift", "anonymize-pseudonym", "columns.born"),
-            (f"{COLUMNS}, spent: {{noise: {{scale: 5}}}}", "anonymize-pseudonym", "columns.spent"),
-            ("customer: null, mail: {fake: {provider: email}}", "anonymize-pseudonym", "columns.mail"),
-            ("customer: keep, mail: null", "anonymize-settles", "columns.customer"),
-            (f"{COLUMNS}, note: drop", "anonymize-settles", "columns.note"),
-            (f"{COLUMNS}, note: {{mask: {{keep_last: 4}}}}", "anonymize-settles", "columns.note"),
-            (f"{COLUMNS}, born: {{generalize: {{to: year}}}}", "anonymize-settles", "columns.born"),
-            (f"{COLUMNS}, born: {{constant: {{value: gone}}}}", "anonymize-settles", "columns.born"),
-            (f"{COLUMNS}, spent: {{generalize: {{width: 10}}}}", "anonymize-settles", "columns.spent"),
-            (f"{COLUMNS}, note: {{redact: {{names_from: [mail]}}}}", "anonymize-inputs", "columns.note"),
+            ("{illness: 2}", "{ilness: 2}", "anonymize-column", "no column ilness of data set visits leaves"),
+            ("{illness: 2}", "{note: 2}", "anonymize-column", "no column note"),
+            ("{illness: 2}", "{age: 2}", "anonymize-both", "age is a quasi-identifier as well"),
+            ("{age: age.csv", "{patient: age.csv, age: age.csv", "anonymize-subject", "says whose a row is"),
+            (
+                "{age: age.csv, ",
+                "{",
+                "anonymize-left-out",
+                "the quasi-identifier age leaves and is in no class",
+            ),
+            ("age: age.csv", "age: ages.csv", "anonymize-hierarchy", "there is no hierarchy ages.csv"),
+        ],
+        ids=["unknown", "dropped", "both", "subject", "left out", "file"],
+    )
+    def test_mistakes(self, tmp_path: Path, old: str, new: str, rule: str, message: str) -> None:
+        """Each mistake is found by its rule, alone, in the lines of `anonymize`."""
+        (found,) = findings(tmp_path, GOOD.replace(old, new))
+
+        assert found.rule == rule
+        assert message in found.message
+        assert found.path.startswith("datasets.visits.anonymize")
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("k: 5", "k: 1"),
+            ("suppress_at_most: 0.02", "suppress_at_most: 1"),
+            ("{illness: 2}", "{illness: 0.5}"),
+            ("at_most: 0.3", "at_most: 3"),
+            ("k: 5", "k: 5\n      quality: beauty"),
+            ("k: 5", "k: 5\n      kk: 5"),
         ],
     )
-    def test_each_mistake_where_it_stands(self, tmp_path: Path, columns: str, rule: str, place: str) -> None:
-        """One finding, at the word, with a fix."""
-        (found,) = findings(tmp_path, GOOD.replace(COLUMNS, columns))
-
-        assert (found.rule, found.line) == (rule, 11)
-        assert found.path.endswith(f"retention.action.anonymize.{place}")
-        assert found.fix
-
-    def test_a_column_without_its_treatment(self, tmp_path: Path) -> None:
-        """A bare `null` is a word; nothing at all is none."""
-        (found,) = findings(tmp_path, GOOD.replace("mail: null", "mail: "))
-
-        assert found.rule == "treatment-count"
+    def test_words(self, tmp_path: Path, old: str, new: str) -> None:
+        """Words and numbers that mean nothing are refused."""
+        assert findings(tmp_path, GOOD.replace(old, new))
