@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airflow_veil.cli import (
+    anonymize,
     audit,
     budget,
     check,
@@ -70,6 +71,7 @@ for _command in _COMMANDS:
     app.command()(_command)
 for _name, _group in {
     "keys": keys.app,
+    "anonymize": anonymize.app,
     "releases": releases.app,
     "dp": dp.app,
     "budget": budget.app,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Rows and releases whose time is over.")
 
+_DONE = ("delete", "anonymize", "archive")
+
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
@@ -64,7 +66,7 @@ def plan(policy: Policy, dataset: Dataset = None, *, json: Json = False) -> None
 
 @app.command()
 def runs(dataset: Dataset = None, *, json: Json = False) -> None:
-    """List what runs deleted, the last first.
+    """List what runs did, the last first.
 
     [bold]Examples[/bold]
 
@@ -79,8 +81,8 @@ def runs(dataset: Dataset = None, *, json: Json = False) -> None:
             [{"at": run.at.isoformat(), **{name: getattr(run, name) for name in told}} for run in found]
         )
         return
-    headings = ("run", "at", "policy", "data set", "deleted")
-    console.table("", headings, [_run_line(run) for run in found], right=headings[-1:])
+    headings = ("run", "at", "policy", "data set", "deleted", "anonymized", "archived")
+    console.table("", headings, [_run_line(run) for run in found], right=headings[-3:])
 
 
 @app.command()
@@ -160,7 +162,7 @@ def enforce(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Delete the rows of a data set whose time is over, from its source, for good.
+    """Delete the rows of a data set whose time is over, from its source, for good; or anonymize or archive them.
 
     Only files that hold such rows are touched, each in one step; killed anywhere, the same command does the rest.
     Where more would go than the policy lets one run delete, or the clock cannot be believed, nothing is done until
@@ -198,11 +200,7 @@ def _delete_rows(policy: Policy, dataset: str, approve: str | None, *, json: boo
         console.as_json(done.as_dict() | {"certificate": {"file": str(path), "digest": issued.digest}})
         return
     console.note(f"The certificate is {path}")
-    if not done.counts.delete:
-        console.say(f"Nothing of {dataset} is over; {done.counts.rows:,} rows stay.", style="green")
-        return
-    left = done.counts.rows - done.counts.delete
-    console.say(f"Deleted {done.counts.delete:,} rows of {dataset}; {left:,} stay.", style="green")
+    console.say(done.told, style="green")
 
 
 def _end_releases(policy: Policy, *, json: bool) -> None:
@@ -237,8 +235,9 @@ def _ledger() -> Ledger:
 
 
 def _run_line(run: RetentionRun) -> Sequence[str]:
-    deleted = "not through" if run.done is None else f"{run.done['delete']:,}"
-    return (run.run_id, f"{run.at:%Y-%m-%d %H:%M}", run.policy, run.dataset, deleted)
+    # Runs of older versions only deleted.
+    counts = ("not through",) * 3 if run.done is None else [f"{run.done.get(word, 0):,}" for word in _DONE]
+    return (run.run_id, f"{run.at:%Y-%m-%d %H:%M}", run.policy, run.dataset, *counts)
 
 
 def _with_retention(opened: Workspace, dataset: str | None) -> Sequence[str]:
@@ -260,7 +259,7 @@ def _with_retention(opened: Workspace, dataset: str | None) -> Sequence[str]:
 
 def _line(planned: RetentionPlan) -> Sequence[str]:
     counts = planned.counts
-    told = (counts.rows, counts.delete, counts.held, counts.waiting)
+    told = (counts.rows, counts.changed, counts.held, counts.waiting)
     quarantined = (counts.null, counts.before_1970, counts.future)
     return (planned.dataset, planned.cut.until.isoformat(), *(f"{each:,}" for each in (*told, *quarantined)))
 

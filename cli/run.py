@@ -32,7 +32,8 @@ def run(
     """Make the release of one data set and publish it: treated in one pass, validated, committed.
 
     It is what the nightly DAG does for this data set, without Airflow. Nothing but the treated rows is ever
-    written; a run that fails or is killed leaves the release before it in place.
+    written; where the policy says `anonymize`, they lie in the private staging area until they are. A run that
+    fails or is killed leaves the release before it in place.
 
     [bold]Examples[/bold]
 
@@ -74,13 +75,18 @@ def _release(opened: Workspace, dataset: str, interval: Interval) -> Reference:
     try:
         with console.progress(f"Treating {dataset}") as progress:
             staged = service.sanitize(opened, begun, actor=actor(), progress=progress)
+        if opened.loaded.policy.datasets[dataset].anonymize is not None:
+            staged = service.anonymize(opened, staged.reference, actor=actor())
+            console.note(staged.summary)
         checked = service.validate(opened, staged.reference, actor=actor())
         allowed = _through_gate(opened, checked.reference)
-        return service.publish(opened, allowed, actor=actor()).reference
+        published = service.publish(opened, allowed, actor=actor()).reference
     except BaseException as error:
         # An interrupt, too: a run by hand has an interval of its own, so nobody would take this one up again.
         _give_up(opened, begun, interval, error)
         raise
+    opened.scratch.scrub(dataset, begun.release_id)
+    return published
 
 
 def _through_gate(opened: Workspace, reference: Reference) -> Reference:

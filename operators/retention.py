@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EnforceRetentionOperator(VeilOperator):
-    """Plan what of a data set is over, and delete it from its source, in one task.
+    """Plan what of a data set is over, and delete, anonymize or archive it in its source, in one task.
 
     The cut-off comes from the policy and the wall clock when the task works, never from the run's logical date: a
     backfill of last year deletes what is over today. Killed at any moment, retried, cleared or run twice at once, it
@@ -51,8 +51,7 @@ class EnforceRetentionOperator(VeilOperator):
         for asset in self.outlets:
             context["outlet_events"][asset].extra = told
         self.lineage = done.lineage
-        left = done.counts.rows - done.counts.delete
-        self.log.info("Deleted %d rows of %s, %d stay", done.counts.delete, self.dataset, left)
+        self.log.info(done.told)
         return told
 
     def planned_lineage(self, workspace: Workspace) -> LineageRecord | None:

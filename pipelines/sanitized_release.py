@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, TaskGroup, chain
 
 from airflow_veil.hooks.settings import settings
+from airflow_veil.operators.anonymize import AnonymizeOperator
 from airflow_veil.operators.base import VeilOperator
 from airflow_veil.operators.classify import ClassifyColumnsOperator
 from airflow_veil.operators.generalize import GeneralizeOperator
@@ -184,7 +185,15 @@ def _looking_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOpe
 
 
 def _staging_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:
-    """The tasks up to the staged release: one for all steps, or one a step, as the policy says."""
+    """The tasks up to the staged release: the treatment, and the anonymization where the policy asks for it."""
+    treated = _treating_tasks(loaded, common)
+    if loaded.policy.datasets[common["dataset"]].anonymize is None:
+        return treated
+    return [*treated, AnonymizeOperator(task_id="anonymize", after=treated[-1].output, **common)]
+
+
+def _treating_tasks(loaded: LoadedPolicy, common: dict[str, Any]) -> list[VeilOperator]:
+    """The tasks that treat: one for all steps, or one a step, as the policy says."""
     if loaded.policy.release is None or loaded.policy.release.run == "fused":
         return [SanitizeOperator(task_id="sanitize", **common)]
     minimize = MinimizeOperator(task_id="minimize", **common)

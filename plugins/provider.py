@@ -46,6 +46,7 @@ _OPERATORS = [
         "mask",
         "generalize",
         "sanitize",
+        "anonymize",
         "validate",
         "risk",
         "gate",

@@ -155,30 +155,7 @@ class FileStore:
             # Whether the type can name anybody shows before anything is read.
             matcher.typed(index, schema.field(edge.column).type)
         for name in matcher.emptied:
-            self._check_emptied(name)
-
-    def _check_emptied(self, name: str) -> None:
-        """Check that cells of a column can become null."""
-        where = str(self.source.path)
-        if name in self.data.set.partitions.names:
-            raise SchemaError(
-                f"column {name} cannot be masked: it is in the folders' names",
-                where=where,
-                fix="delete the rows, or write the files anew with the column in them",
-            )
-        if isinstance(self.source, CsvSource):
-            if not self.source.format.null_values:
-                raise SchemaError(
-                    f"column {name} cannot be masked: the files have no spelling of null",
-                    where=where,
-                    fix="name one under `csv: {null_values: …}`",
-                )
-        elif not all(parquet_file.is_nullable(file.path, name) for file in self.data.set.files):
-            raise SchemaError(
-                f"column {name} cannot be masked: it takes no null",
-                where=where,
-                fix="delete the rows, or write the files anew with the column nullable",
-            )
+            self.data.check_cells(name, null=True)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ FULL`, the archive's age). Triggers run as they do for anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,10 @@ from airflow_veil.privacy.erasure.columns import Columns
 from airflow_veil.privacy.erasure.look import Collected, look
 from airflow_veil.privacy.erasure.match import Matcher
 from airflow_veil.privacy.erasure.store import Changed, Found, Frozen, Tally
-from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.rewriting import postgres_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
 from airflow_veil.privacy.rewriting.loss import Loss
-from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.postgres import PostgresSource
 
 if TYPE_CHECKING:
@@ -39,9 +37,6 @@ FETCH_ROWS = 1 << 16
 MEMORY = "512MB"
 """What the server may take to look values up at once; with less it would go through all of them for each row."""
 _READING = "looking for people"
-_COLUMN = """
-SELECT attnotnull OR attgenerated <> '' FROM pg_attribute WHERE attrelid = %s AND attname = %s AND NOT attisdropped
-"""
 
 Place = tuple[int, str]
 """The partition that a row is in, and where."""
@@ -111,14 +106,7 @@ class PostgresStore:
         emptied = matcher.emptied
         oid = postgres_rows.check(connection, self.source, deletes=matcher.deletes, updates=bool(emptied))
         postgres_rows.missing(self.source, [*matcher.columns, *keys, *emptied])
-        for name in emptied:
-            found = connection.execute(_COLUMN, (oid, name)).fetchone()
-            if found is None or found[0]:
-                raise SchemaError(
-                    f"column {name} cannot be masked: it takes no null",
-                    where=self.source.where,
-                    fix="delete the rows, or let the column be nullable",
-                )
+        postgres_rows.check_cells(connection, self.source, oid, emptied)
         return oid
 
     def _found(
@@ -171,15 +159,7 @@ class PostgresStore:
         """Columns that came as texts, in their own types."""
 
         def read(name: str) -> pa.Array:
-            texts = pa.array(values[name], pa.string())
-            try:
-                return texts.cast(types[name])
-            except pa.ArrowException:
-                raise unfit(
-                    f"some of {len(texts)} values of column {name} are no {types[name]}",
-                    where=self.source.where,
-                    fix="correct the table",
-                ) from None
+            return postgres_rows.as_array(self.source, name, types[name], values[name])
 
         return Columns(len(next(iter(values.values()))), read)
 
@@ -205,7 +185,9 @@ class PostgresStore:
             else:
                 return "true"
             table = f"veil_looked_{index}"
-            _hand_over(connection, table, f"value {declared}", ((value,) for value in values.to_pylist()))
+            postgres_rows.hand_over(
+                connection, table, f"value {declared}", ((value,) for value in values.to_pylist())
+            )
             conditions.append(f"{column} IN (SELECT value FROM {table})")  # noqa: S608
         return " OR ".join(conditions) or None
 
@@ -215,7 +197,7 @@ class PostgresStore:
         # Cells first: among them may be those that refer to rows that go. All of a row at once, for it moves.
         if found.emptied:
             flags = "".join(f", cell_{index} boolean" for index in range(len(emptied)))
-            _hand_over(connection, "veil_emptied", f"part oid, place tid{flags}", found.emptied)
+            postgres_rows.hand_over(connection, "veil_emptied", f"part oid, place tid{flags}", found.emptied)
             cells = ", ".join(
                 f"{name} = CASE WHEN l.cell_{index} THEN NULL ELSE t.{name} END"
                 for index, name in enumerate(map(postgres_rows.name, emptied))
@@ -226,7 +208,7 @@ class PostgresStore:
             )
             postgres_rows.check_count(done.rowcount, len(found.emptied), self.source.where)
         if found.gone:
-            _hand_over(connection, "veil_gone", "part oid, place tid", found.gone)
+            postgres_rows.hand_over(connection, "veil_gone", "part oid, place tid", found.gone)
             done = connection.execute(
                 f"DELETE FROM {table} AS t USING veil_gone AS l WHERE {same}",  # noqa: S608
                 (),
@@ -241,11 +223,3 @@ def _flagged(places: list[Place], loss: Loss, columns: Sequence[str]) -> list[tu
         masked |= mask
     cells = [loss.cells.get(name, np.zeros(len(places), bool)) for name in columns]
     return [(*places[row], *(bool(mask[row]) for mask in cells)) for row in np.flatnonzero(masked)]
-
-
-def _hand_over(connection: Connection, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Make a table that ends with the transaction; it is not analyzed, for statistics hold values and are logged."""
-    connection.execute(f"CREATE TEMP TABLE {table} ({columns}) ON COMMIT DROP")
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)

@@ -20,7 +20,6 @@ from airflow_veil.privacy.erasure.columns import Columns
 from airflow_veil.privacy.erasure.look import Collected, look
 from airflow_veil.privacy.erasure.match import Matcher
 from airflow_veil.privacy.erasure.store import Changed, Found, Frozen, Tally
-from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.rewriting import sqlite_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
@@ -28,7 +27,6 @@ from airflow_veil.privacy.storage.sqlite import FETCH_ROWS, SqliteSource
 from airflow_veil.privacy.storage.table_name import quoted
 
 _READING = "looking for people"
-_COLUMN = 'SELECT "notnull", pk, hidden FROM pragma_table_xinfo(?) WHERE name = ?'
 
 
 @dataclass
@@ -94,14 +92,7 @@ class SqliteStore:
     def _check(self, connection: sqlite3.Connection, matcher: Matcher, keys: Sequence[str]) -> None:
         sqlite_rows.check(connection, self.source)
         sqlite_rows.missing(self.source, [*matcher.columns, *keys, *matcher.emptied])
-        for name in matcher.emptied:
-            found = connection.execute(_COLUMN, (self.source.table.table, name)).fetchone()
-            if found is None or any(found):
-                raise SchemaError(
-                    f"column {name} cannot be masked: it takes no null",
-                    where=self.source.where,
-                    fix="delete the rows, or let the column be nullable",
-                )
+        sqlite_rows.check_cells(connection, self.source, matcher.emptied)
 
     def _found(
         self, connection: sqlite3.Connection, matcher: Matcher, requests: int, collected: Collected

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_veil.privacy.ledger.canonical import canonical_json, sha256_of
 from airflow_veil.privacy.lineage.model import Edge, Field, Kind, LineageRecord, Subtype, Table
+from airflow_veil.privacy.lineage.technique import technique_of
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.storage.base import DatasetIdentity
 
@@ -33,8 +34,16 @@ def of_deleting(
     """
     retention = loaded.policy.datasets[dataset].retention
     rule = retention.model_dump(mode="json", by_alias=True) if retention else {}
-    filters = {rule["from"]: "rows whose time is over are deleted"} if rule else {}
-    return _into_itself(loaded, dataset, identity, STAGE, rule, filters, rows=rows, left=left)
+    treatments = retention.treatments if retention else {}
+    if treatments:
+        told = "cells of rows whose time is over are treated"
+        masked = {name: f"{technique_of(each)}, where the time is over" for name, each in treatments.items()}
+    else:
+        archives = retention is not None and retention.archive is not None
+        told = f"rows whose time is over {'go into an archive' if archives else 'are deleted'}"
+        masked = {}
+    filters = {rule["from"]: told} if rule else {}
+    return _into_itself(loaded, dataset, identity, STAGE, rule, filters, masked, rows=rows, left=left)
 
 
 def of_erasing(
@@ -59,7 +68,7 @@ def of_erasing(
     subject = [data.subject.column] if data.subject and data.subject.column else []
     names = [*subject, *(data.erasure.links if data.erasure else ())]
     filters = dict.fromkeys(names, "rows and cells of people who asked to be erased are erased")
-    return _into_itself(loaded, dataset, identity, ERASURE, rule, filters, rows=rows, left=left)
+    return _into_itself(loaded, dataset, identity, ERASURE, rule, filters, {}, rows=rows, left=left)
 
 
 def _into_itself(
@@ -69,6 +78,7 @@ def _into_itself(
     stage: str,
     rule: Mapping[str, Any],
     filters: Mapping[str, str],
+    masked: Mapping[str, str],
     *,
     rows: int | None,
     left: int | None,
@@ -78,8 +88,14 @@ def _into_itself(
         Field(name=name, type=column.type, column_class=column.column_class, category=column.category)
         for name, column in data.columns.items()
     )
-    edges = [_edge(name, name, Kind.DIRECT, Subtype.IDENTITY, "kept as it is") for name in data.columns]
-    edges += [_edge(name, None, Kind.INDIRECT, Subtype.FILTER, why) for name, why in filters.items()]
+    edges = [
+        _edge(name, name, Kind.DIRECT, Subtype.TRANSFORMATION, masked[name], masking=True)
+        if name in masked
+        else _edge(name, name, Kind.DIRECT, Subtype.IDENTITY, "kept as it is")
+        for name in data.columns
+    ]
+    decides = Subtype.CONDITIONAL if masked else Subtype.FILTER
+    edges += [_edge(name, None, Kind.INDIRECT, decides, why) for name, why in filters.items()]
     return LineageRecord(
         policy=loaded.policy.name,
         policy_digest=loaded.digest,
@@ -92,7 +108,15 @@ def _into_itself(
     )
 
 
-def _edge(source: str, target: str | None, kind: Kind, subtype: Subtype, description: str) -> Edge:
+def _edge(
+    source: str,
+    target: str | None,
+    kind: Kind,
+    subtype: Subtype,
+    description: str,
+    *,
+    masking: bool = False,
+) -> Edge:
     return Edge(
-        source=source, target=target, kind=kind, subtype=subtype, masking=False, description=description
+        source=source, target=target, kind=kind, subtype=subtype, masking=masking, description=description
     )

@@ -6,7 +6,7 @@ they mask from the treatment's declared properties, its class from the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from airflow_veil.privacy.engine.counts import Counts
@@ -28,7 +28,18 @@ from airflow_veil.privacy.plan.stage import CARRIED, FUSED, Stage, StageColumn
 from airflow_veil.privacy.storage.base import DatasetIdentity, Written
 from airflow_veil.privacy.transforms.base import Step
 
-__all__ = ["Assertion", "LineageRecord", "of_copy", "of_detokenizing", "of_reading", "of_stage"]
+__all__ = [
+    "Assertion",
+    "LineageRecord",
+    "of_anonymizing",
+    "of_copy",
+    "of_detokenizing",
+    "of_reading",
+    "of_stage",
+]
+
+
+_ANONYMIZED = "generalized until its classes are large enough"
 
 
 def of_stage(
@@ -147,6 +158,58 @@ def of_detokenizing(
     fields = tuple(_raw_again(field) if field.name in back else field for field in table.fields)
     edges = tuple(_turned_back(edge) if edge.target in back else edge for edge in copy.edges)
     return replace(copy, output=replace(table, fields=fields), edges=edges)
+
+
+def of_anonymizing(
+    made: LineageRecord,
+    target: DatasetIdentity,
+    *,
+    generalized: Mapping[str, bool],
+    deciding: Iterable[str] = (),
+    counts: Counts | None = None,
+    written: Written | None = None,
+) -> LineageRecord:
+    """What a task does that generalizes quasi-identifiers, and leaves rows out by their classes.
+
+    Args:
+        made: The record of the task that treated the data.
+        target: What is written.
+        generalized: The quasi-identifiers, and whether they became coarser.
+        deciding: Other columns that classes are judged by: sensitive ones, and whose a row is.
+        counts: What was counted; None before the run.
+        written: What was written; None before the run.
+
+    Returns:
+        The record: each column is of its input, and what classes are made and judged by decides over which rows leave.
+    """
+    copy = of_copy(made, target, stage="anonymize", published=False, counts=counts, written=written)
+    table = copy.about
+    fields = tuple(
+        replace(field, type="string", treatment="anonymize", technique=_ANONYMIZED, masked=True)
+        if generalized.get(field.name)
+        else replace(field, type="string")
+        if field.name in generalized
+        else field
+        for field in table.fields
+    )
+    edges = tuple(
+        replace(edge, subtype=Subtype.TRANSFORMATION, masking=True, description=_ANONYMIZED)
+        if generalized.get(edge.source)
+        else edge
+        for edge in copy.edges
+    )
+    decide = tuple(
+        Edge(
+            source=name,
+            target=None,
+            kind=Kind.INDIRECT,
+            subtype=Subtype.FILTER,
+            masking=False,
+            description="rows in classes that are too small are left out",
+        )
+        for name in (*generalized, *deciding)
+    )
+    return replace(copy, output=replace(table, fields=fields), edges=(*edges, *decide))
 
 
 def of_reading(

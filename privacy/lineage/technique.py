@@ -35,7 +35,7 @@ def technique(column: PlannedColumn) -> str:
         One line such as `AES-SIV token (RFC 5297), domain customer, key version 2`. It names the technique,
         never its parameters: those may hold values, and the plan's digest stands for them.
     """
-    parts = [_words(column.transform)]
+    parts = [technique_of(column.transform)]
     if column.key_domain is not None:
         parts.append(f"domain {column.key_domain}")
     if column.key_version is not None:
@@ -43,6 +43,7 @@ def technique(column: PlannedColumn) -> str:
     return ", ".join(parts)
 
 
-def _words(treatment: Transform) -> str:
+def technique_of(treatment: Transform) -> str:
+    """How a treatment without a key works, in words."""
     describe = _WORDS.get(treatment.word)
     return describe(treatment) if describe else f"treated by `{treatment.word}`"

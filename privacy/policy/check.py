@@ -14,11 +14,13 @@ from airflow_veil.privacy.errors import SchemaError, TransformError
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.bind import NOTHING_LEAVES, mismatches, subject_root
 from airflow_veil.privacy.policy import (
+    check_anonymize,
     check_classify,
     check_dp,
     check_erasure,
     check_gate,
     check_retention,
+    check_retention_anonymize,
 )
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
@@ -321,7 +323,9 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _inputs,
     *check_dp.RULES,
     *check_retention.RULES,
+    *check_retention_anonymize.RULES,
     *check_erasure.RULES,
     *check_gate.RULES,
+    *check_anonymize.RULES,
     *check_classify.RULES,
 )

@@ -97,6 +97,27 @@ def _periods(loaded: LoadedPolicy) -> Iterator[Finding]:
                 yield each.finding((word,), "period", f"{period} has no length", "write a period such as P3Y")
 
 
+def _archives(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """An archive keeps what it has for some time, and is not the source."""
+    for each in _rules(loaded):
+        archive = each.rule.archive
+        if archive is None:
+            continue
+        place: Path = ("action", "archive")
+        period, source = archive.expires_after, each.data.source
+        if period is not None and not _reaches(period):
+            message = f"{period} leads beyond the calendar"
+            yield each.finding(
+                (*place, "expires_after"), "period", message, "write a period of some years at most"
+            )
+        elif period is not None and before(_DAYS[0], period) == _DAYS[0]:
+            message = f"{period} has no length"
+            yield each.finding((*place, "expires_after"), "period", message, "write a period such as P10Y")
+        if isinstance(source, FileSource) and source.uri.rstrip("/") == archive.to.rstrip("/"):
+            message = "the archive is the source"
+            yield each.finding((*place, "to"), "archive", message, "name another folder")
+
+
 def _staging(loaded: LoadedPolicy) -> Iterator[Finding]:
     """What is staged may lie for some time: what a living task has staged for the next one is not to go under it."""
     release = loaded.policy.release
@@ -152,6 +173,7 @@ RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _columns,
     _zones,
     _periods,
+    _archives,
     _releases,
     _limits,
     _staging,

@@ -169,6 +169,7 @@ _FIXES = {
     "unknown_type": "write one of the known types",
     "enum": "write one of the words that are expected",
     "literal_error": "write what is expected",
+    "retention_action": "write `action: delete`, `action: {anonymize: {columns: …}}` or `action: {archive: {to: …}}`",
     "subject": "write `subject: <column>`, or `subject: {none: <why the rows are nobody's>}`",
     "budget_amount": "write `epsilon: …` or `rho: …`",
     "budget_period": "write `per: P1Y` with `starts: '2026-01-01'` and `renew: <why the people may be asked anew>`",

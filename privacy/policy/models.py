@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.lazy import pa
+from airflow_veil.privacy.policy.anonymize import Anonymize
 from airflow_veil.privacy.policy.differential_privacy import DifferentialPrivacy
 from airflow_veil.privacy.policy.erasure import Erasure, RowsErasure
 from airflow_veil.privacy.policy.gate import Gate
@@ -164,6 +165,8 @@ class Dataset(Described):
     """What becomes of a source column that the policy does not name: dropped and reported, or the run fails."""
     expectations: str | None = None
     """The name of a Great Expectations suite that the output must meet before it is published."""
+    anonymize: Anonymize | None = None
+    """What must hold of the classes of rows that leave; the quasi-identifiers are generalized until it does."""
     retention: Retention | None = None
     """How long rows of the source are kept; they are deleted from the source itself when their time is over."""
     erasure: RowsErasure | None = None

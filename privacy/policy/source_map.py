@@ -113,13 +113,14 @@ def _mapping(node: yaml.MappingNode, path: Path, loader: _Loader, document: Docu
         if key in result:
             document.duplicates.append(Duplicate(here, _mark(key_node)))
         document.keys[here] = _mark(key_node)
-        result[key] = _treat_word(key, value_node, _plain(value_node, here, loader, document))
+        result[key] = _treat_word(here, value_node, _plain(value_node, here, loader, document))
     return result
 
 
-def _treat_word(key: str, node: yaml.Node, value: Any) -> Any:
+def _treat_word(place: Path, node: yaml.Node, value: Any) -> Any:
     """`treat: null` names the treatment of that name; a `treat:` with nothing after it names none."""
-    return "null" if key == "treat" and value is None and node.value == "null" else value
+    treats = place[-1] == "treat" or place[-3:-1] == ("anonymize", "columns")
+    return "null" if treats and value is None and node.value == "null" else value
 
 
 def _mark(node: yaml.Node) -> Mark:

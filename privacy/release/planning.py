@@ -43,7 +43,7 @@ def same_plan(workspace: Workspace, reference: Reference, source: Source | None 
 def made_by(workspace: Workspace, reference: Reference) -> LineageRecord:
     """The lineage of the task that staged the release."""
     release = workspace.ledger.release(reference.release_id)
-    if release.manifest is not None and "lineage" in release.manifest:
+    if release.manifest is not None and release.manifest.get("lineage"):
         return LineageRecord.from_dict(release.manifest["lineage"])
     raise ReleaseError(
         "The release was not staged to its end",

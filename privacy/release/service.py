@@ -1,7 +1,7 @@
 """The life of a release, as tasks and commands call it.
 
     begin ──► classify ──► sanitize, or run_step four times ──► validate, assess_staged ──► gate ──► publish
-    rollback, scrub
+    rollback, scrub                           anonymize, where the policy asks for it ──┘
 
 Each function is one task's work. It can be killed anywhere and called again, by a retry or by two workers at once:
 rows are staged apart and committed whole, and the ledger says what was done. Between tasks travel a `Reference` and
@@ -10,6 +10,7 @@ the ledger's draft of the manifest; never rows.
 
 from __future__ import annotations
 
+from airflow_veil.privacy.release.anonymize import anonymize
 from airflow_veil.privacy.release.assess import assess_staged
 from airflow_veil.privacy.release.begin import begin
 from airflow_veil.privacy.release.classify import classify
@@ -26,6 +27,7 @@ __all__ = [
     "Done",
     "Gated",
     "Scrubbed",
+    "anonymize",
     "approve",
     "assess_staged",
     "begin",

@@ -70,9 +70,7 @@ def run_step(
         source = workspace.scratch.source(reference.dataset, reference.release_id, reference.step)
     if step is _STEPS[-1]:
         return _stage_release(workspace, reference, part, source, actor=actor, progress=progress)
-    writer = workspace.scratch.writer(reference.dataset, reference.release_id, step.value, part.output_schema)
-    target = workspace.scratch.identity(reference.dataset, reference.release_id, step.value)
-    return _run(workspace, reference, part, source, writer, target, actor=actor, progress=progress)
+    return _stage_privately(workspace, reference, part, source, actor=actor, progress=progress)
 
 
 def _stage_release(
@@ -84,11 +82,33 @@ def _stage_release(
     actor: str,
     progress: Progress | None,
 ) -> Done:
-    """Run a last stage into a staging place beside the destination."""
+    """Run a last stage into a staging place beside the destination.
+
+    What is to be anonymized still goes to the private staging area: nothing beside the destination is less than that.
+    """
+    if workspace.loaded.policy.datasets[reference.dataset].anonymize is not None:
+        return _stage_privately(workspace, reference, part, source, actor=actor, progress=progress)
     destination = workspace.destination
     writer = destination.writer(reference.dataset, reference.release_id, part.output_schema)
     target = destination.staged_identity(reference.dataset, reference.release_id)
     return _run(workspace, reference, part, source, writer, target, actor=actor, progress=progress)
+
+
+def _stage_privately(
+    workspace: Workspace,
+    reference: Reference,
+    part: Stage,
+    source: Source,
+    *,
+    actor: str,
+    progress: Progress | None,
+) -> Done:
+    """Run a stage into the private staging area, for the step that comes next."""
+    scratch, named = workspace.scratch, (reference.dataset, reference.release_id, part.name)
+    writer = scratch.writer(*named, part.output_schema)
+    return _run(
+        workspace, reference, part, source, writer, scratch.identity(*named), actor=actor, progress=progress
+    )
 
 
 def _run(
@@ -119,10 +139,11 @@ def _run(
         rows_out=counts.rows_out,
     )
     made = lineage.of_stage(part, source.identity, target, counts, written)
-    facts = _step_facts(part, counts, written, made)
+    last = part.name in _LAST and workspace.loaded.policy.datasets[reference.dataset].anonymize is None
+    facts = _step_facts(part, counts, written, made, last=last)
     if reads_source:
         facts |= _left_out_facts(workspace, gone)
-    workspace.ledger.draft(reference.release_id, facts, _note(part, counts, written, actor))
+    workspace.ledger.draft(reference.release_id, facts, _note(part, counts, written, actor, last=last))
     return Done(reference=handed_on, lineage=made, summary=_summary(part, counts, gone))
 
 
@@ -152,18 +173,22 @@ def _unchanged(workspace: Workspace, reference: Reference, source: Source) -> No
         )
 
 
-def _step_facts(part: Stage, counts: Counts, written: Written, made: LineageRecord) -> dict[str, Any]:
+def _step_facts(
+    part: Stage, counts: Counts, written: Written, made: LineageRecord, *, last: bool
+) -> dict[str, Any]:
     """What a stage adds to the draft; the last one brings the files and the lineage of what is published.
 
-    A validation counts for the rows that it saw, not for those that were staged after it.
+    A validation counts for the rows that it saw, not for those that were staged after it; so does an anonymization.
     """
     facts: dict[str, Any] = {f"counts_{part.name}": counts.as_dict()}
-    if part.name in _LAST:
+    if part.name in _LAST and not last:
+        facts |= {"output": None, "lineage": None, "expectations": None, "anonymization": None}
+    if last:
         facts |= {"output": manifest.output_of(written), "lineage": made.as_dict(), "expectations": None}
     return facts
 
 
-def _note(part: Stage, counts: Counts, written: Written, actor: str) -> Note:
+def _note(part: Stage, counts: Counts, written: Written, actor: str, *, last: bool) -> Note:
     """What is told of a stage: which plan, and how many rows and columns.
 
     Of the last one also the digest of what it staged. What others staged is still personal: who has its digest could
@@ -179,7 +204,7 @@ def _note(part: Stage, counts: Counts, written: Written, actor: str) -> Note:
     }
     if SUPPRESSED in counts.dropped_rows:
         payload["suppressed_rows"] = counts.dropped_rows[SUPPRESSED]
-    if part.name in _LAST:
+    if last:
         payload["output_digest"] = manifest.digest_of(manifest.output_of(written))
     return Note(kind="release.step", payload=payload, actor=actor)
 

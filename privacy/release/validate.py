@@ -8,7 +8,9 @@ from airflow_veil.privacy.errors import ExpectationsFailedError, ReleaseError
 from airflow_veil.privacy.ledger.evidence import Note
 from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.plan.plan import Plan
+from airflow_veil.privacy.policy.anonymize import Anonymize
 from airflow_veil.privacy.release import expectations
+from airflow_veil.privacy.release.anonymize import schema_of
 from airflow_veil.privacy.release.done import Done, already
 from airflow_veil.privacy.release.manifest import digest_of
 from airflow_veil.privacy.release.planning import made_by, same_plan
@@ -28,7 +30,7 @@ def validate(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
         return already(reference)
     plan = same_plan(workspace, reference)
     staged = workspace.destination.source(plan.dataset, reference.release_id)
-    _planned_schema(plan, staged)
+    _planned_schema(plan, staged, workspace.loaded.policy.datasets[plan.dataset].anonymize)
     suite_name = workspace.loaded.policy.datasets[plan.dataset].expectations
     results: tuple[expectations.ExpectationResult, ...] = ()
     if suite_name is not None:
@@ -62,6 +64,6 @@ def validate(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
     )
 
 
-def _planned_schema(plan: Plan, staged: Source) -> None:
-    if not staged.schema().equals(plan.output_schema):
+def _planned_schema(plan: Plan, staged: Source, words: Anonymize | None) -> None:
+    if not staged.schema().equals(schema_of(words, plan.output_schema)):
         raise ReleaseError("What is staged has other columns or types than planned", where=plan.dataset)

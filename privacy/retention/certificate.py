@@ -89,7 +89,7 @@ def _asked(run: RetentionRun, zone: ZoneInfo) -> Asked:
     rule = run.planned["rule"]
     start = run.cut_off.astimezone(zone).date()
     return Asked(
-        what=f"To delete all rows of data set {run.dataset} whose time, “{rule['from']}”, was before {_day(start)}.",
+        what=_what(rule, run.dataset, _day(start)),
         by=run.actor,
         at=_second(run.at),
         policy=run.policy,
@@ -99,6 +99,32 @@ def _asked(run: RetentionRun, zone: ZoneInfo) -> Asked:
         approved_by=run.approved_by or "",
         approval=run.approval or "",
     )
+
+
+def _what(rule: Mapping[str, Any], dataset: str, day: str) -> str:
+    """What was to be done, in a sentence."""
+    rows = f"all rows of data set {dataset} whose time, “{rule['from']}”, was before {day}"
+    if treated := _treated(rule):
+        return f"To anonymize {rows}, by treating {', '.join(treated)}."
+    if _archived(rule) is not None:
+        return f"To archive {rows}: to copy them into the archive, and delete them from the source."
+    return f"To delete {rows}."
+
+
+def _treated(rule: Mapping[str, Any]) -> list[str]:
+    """The columns whose cells were treated; none where rows went."""
+    action = rule.get("action")
+    return (
+        sorted(action["anonymize"]["columns"])
+        if isinstance(action, Mapping) and "anonymize" in action
+        else []
+    )
+
+
+def _archived(rule: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The archive that rows went into; None where they did not."""
+    action = rule.get("action")
+    return action["archive"] if isinstance(action, Mapping) and "archive" in action else None
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
@@ -123,10 +149,30 @@ def _store(dataset: str, planned: Mapping[str, Any], done: Mapping[str, Any]) ->
     return Store(
         store=dataset,
         place=source["name"] if source["namespace"] == "file" else f"{source['namespace']}/{source['name']}",
-        rows_deleted=done["delete"],
+        rows_deleted=done["delete"] + done.get("archive", 0),
+        rows_masked=done.get("anonymize", 0),
         files_dropped=done["files"]["dropped"],
         files_rewritten=done["files"]["rewritten"],
+        said=_said(planned["rule"], done),
     )
+
+
+def _said(rule: Mapping[str, Any], done: Mapping[str, Any]) -> str:
+    """What else was done, in a sentence."""
+    if treated := _treated(rule):
+        before = done["anonymized"]
+        return f"Cells of {', '.join(treated)} were treated; of {before:,} rows they were before."
+    archive = _archived(rule)
+    if archive is None:
+        return ""
+    period = archive.get("expires_after")
+    kept = "without an end" if period is None else f"for {in_words(period)}"
+    told = done["archived"]
+    dropped = (
+        f" {told['expired']:,} of its files, whose time was over, were dropped." if told["expired"] else ""
+    )
+    held = f" {told['held']:,} stay beyond it, for a legal hold keeps them." if told["held"] else ""
+    return f"Rows that left were copied into the archive before, which keeps them {kept}.{dropped}{held}"
 
 
 def _kept(dataset: str, done: Mapping[str, Any]) -> Iterator[Kept]:

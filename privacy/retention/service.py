@@ -11,9 +11,10 @@ before the first row goes, and what was done when the last is gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_veil.privacy.errors import ApprovalNeededError, RetentionError, SchemaError
@@ -22,6 +23,8 @@ from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.lineage.deleting import of_deleting
 from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.policy.retention import Retention
+from airflow_veil.privacy.retention.anonymize import Cells, cells_of
+from airflow_veil.privacy.retention.archive import Archive, Archived
 from airflow_veil.privacy.retention.clock import doubt, wall_clock
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
@@ -34,6 +37,7 @@ from airflow_veil.privacy.retention.verify import verify
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
+    from airflow_veil.privacy.storage.base import Source
 
 Store: TypeAlias = FileStore | SqliteStore | PostgresStore
 
@@ -84,8 +88,8 @@ class RetentionPlan:
 
     @property
     def share(self) -> float:
-        """Which share of the rows goes."""
-        return self.counts.delete / self.counts.rows if self.counts.rows else 0.0
+        """Which share of the rows goes, or loses cells."""
+        return self.counts.changed / self.counts.rows if self.counts.rows else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The plan for a machine to read: names, times and counts."""
@@ -113,6 +117,7 @@ class Enforced:
         counts: What became of the rows.
         files: What became of the files.
         lineage: The same for lineage.
+        archived: What it did to the archive; None where the policy has none.
     """
 
     run_id: str
@@ -120,6 +125,16 @@ class Enforced:
     counts: Counts
     files: Files
     lineage: LineageRecord
+    archived: Archived | None = None
+
+    @property
+    def told(self) -> str:
+        """What was done, in a sentence for people."""
+        counts, dataset = self.counts, self.plan.dataset
+        if not counts.changed:
+            return f"Nothing of {dataset} is over; {counts.rows:,} rows stay."
+        did = "Deleted" if counts.delete else "Archived" if counts.archive else "Anonymized"
+        return f"{did} {counts.changed:,} rows of {dataset}; {counts.rows - counts.gone:,} stay."
 
     def as_dict(self) -> dict[str, Any]:
         """What was done, for XCom, evidence and machines: names, times and counts."""
@@ -130,6 +145,7 @@ class Enforced:
             "cut_off": cut,
             **self.counts.as_dict(),
             "files": self.files.as_dict(),
+            **({} if self.archived is None else {"archived": asdict(self.archived)}),
         }
 
 
@@ -149,7 +165,7 @@ def plan(workspace: Workspace, dataset: str, now: datetime | None = None) -> Ret
     """
     rule = rule_of(workspace, dataset)
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
-    survey = _store(workspace, dataset, rule).survey(cut, keeper_of(workspace, dataset))
+    survey = _store(workspace, dataset, rule, cut).survey(cut, keeper_of(workspace, dataset))
     return _plan(workspace, dataset, cut, survey, waits_for)
 
 
@@ -161,7 +177,7 @@ def enforce(
     now: datetime | None = None,
     approval: Approval | None = None,
 ) -> Enforced:
-    """Delete the rows of a data set whose time is over, and leave evidence; a clean data set is left as it is.
+    """Do with rows whose time is over what the policy says, and leave evidence; a clean data set is left as it is.
 
     Args:
         workspace: The policy and its systems.
@@ -180,8 +196,9 @@ def enforce(
     """
     rule = rule_of(workspace, dataset)
     cut, waits_for = _cut_off(workspace, rule, now or wall_clock())
-    store, ledger = _store(workspace, dataset, rule), workspace.ledger
-    with store.alone():
+    store, ledger = _store(workspace, dataset, rule, cut), workspace.ledger
+    alone = nullcontext() if store.archive is None else store.archive.alone()
+    with store.alone(), alone:
         survey = store.survey(cut, keeper_of(workspace, dataset))
         planned = _plan(workspace, dataset, cut, survey, waits_for)
         given = approval if planned.objections else None
@@ -198,24 +215,35 @@ def enforce(
             approval=given.reason if given else None,
         )
         counts, files = survey.counts, survey.files
-        if counts.delete:
 
-            @contextmanager
-            def frozen() -> Iterator[Keeper]:
-                with ledger.holds.frozen(planned.policy, dataset) as held:
-                    yield keeper_of(workspace, dataset, held)
+        @contextmanager
+        def frozen() -> Iterator[Keeper]:
+            with ledger.holds.frozen(planned.policy, dataset) as held:
+                yield keeper_of(workspace, dataset, held)
 
-            counts, files = store.enforce(cut, survey, frozen)
+        archive = None if store.archive is None else replace(store.archive, run=run_id)
+        if counts.changed:
+            counts, files = replace(store, archive=archive).enforce(cut, survey, frozen)
+        if archive is not None:
+            with frozen() as keeper:
+                archive.expire(keeper)
         lineage = of_deleting(
             workspace.loaded,
             dataset,
             workspace.source(dataset).identity,
             rows=counts.rows,
-            left=counts.rows - counts.delete,
+            left=counts.rows - counts.gone,
         )
-        done = Enforced(run_id=run_id, plan=planned, counts=counts, files=files, lineage=lineage)
+        done = Enforced(
+            run_id=run_id,
+            plan=planned,
+            counts=counts,
+            files=files,
+            lineage=lineage,
+            archived=None if archive is None else archive.done,
+        )
         ledger.retention.finish(run_id, done.as_dict())
-        verify(workspace, done, rule.from_, actor=actor)
+        verify(workspace, done, rule.from_, store.cells, archive, actor=actor)
     return done
 
 
@@ -279,10 +307,11 @@ def _plan(
     counts = survey.counts
     last = workspace.ledger.retention.last(policy, dataset)
     objections = []
-    if counts.delete > rule.at_most * counts.rows:
-        share = counts.delete / counts.rows
-        told = f"{counts.delete:,} of {counts.rows:,} rows would go, {share:.1%}"
-        objections.append(f"{told}, and one run may delete {rule.at_most:.1%}")
+    if counts.changed > rule.at_most * counts.rows:
+        share = counts.changed / counts.rows
+        would, may = ("lose cells", "anonymize") if counts.anonymize else ("go", "delete")
+        told = f"{counts.changed:,} of {counts.rows:,} rows would {would}, {share:.1%}"
+        objections.append(f"{told}, and one run may {may} {rule.at_most:.1%}")
     if doubted := doubt(cut.at, last.at if last else None):
         objections.append(doubted)
     return RetentionPlan(
@@ -304,21 +333,56 @@ def _not_approved(planned: RetentionPlan) -> ApprovalNeededError:
     )
 
 
-def _store(workspace: Workspace, dataset: str, rule: Retention) -> Store:
-    """The source of a data set, as something that rows can be deleted from."""
+def _store(workspace: Workspace, dataset: str, rule: Retention, cut: CutOff) -> Store:
+    """The source of a data set, as something that rows can be deleted from, or lose cells."""
     from airflow_veil.privacy.storage.csv import CsvSource
     from airflow_veil.privacy.storage.parquet import ParquetSource
     from airflow_veil.privacy.storage.sql import SqlSource
     from airflow_veil.privacy.storage.sqlite import SqliteSource
 
     source = workspace.source(dataset)
+    cells, archive = _cells(workspace, dataset, rule, source), _archive(workspace, dataset, rule, cut)
     if isinstance(source, ParquetSource | CsvSource):
-        return FileStore(source, rule.from_)
+        if archive is not None:
+            _check_apart(archive.folder, source.path)
+        return FileStore(source, rule.from_, cells, archive)
     if isinstance(source, SqlSource):
         table = source.table_source
-        return (
-            SqliteStore(table, rule.from_)
-            if isinstance(table, SqliteSource)
-            else PostgresStore(table, rule.from_)
-        )
+        if isinstance(table, SqliteSource):
+            return SqliteStore(table, rule.from_, cells, archive)
+        return PostgresStore(table, rule.from_, cells, archive)
     raise RetentionError("rows cannot be deleted from this kind of source", where=dataset)
+
+
+def _cells(workspace: Workspace, dataset: str, rule: Retention, source: Source) -> Cells | None:
+    """What rows lose whose time is over; None where they go."""
+    if not rule.treatments:
+        return None
+    root, where = workspace.loaded.path.parent, f"data set {dataset}"
+    return cells_of(rule.treatments, source.schema(), dataset=dataset, root=root, where=where)
+
+
+def _archive(workspace: Workspace, dataset: str, rule: Retention, cut: CutOff) -> Archive | None:
+    """Where rows are copied before they go; None where they are not."""
+    from airflow_veil.privacy.storage.open import local_path
+
+    if rule.archive is None:
+        return None
+
+    def through(run: str) -> bool:
+        found = workspace.ledger.retention.find(run)
+        return found is not None and found.done is not None
+
+    folder = local_path(rule.archive.to, root=workspace.root) / workspace.loaded.policy.name / dataset
+    return Archive(folder, through, rule.archive.expires_after, cut.today)
+
+
+def _check_apart(folder: Path, source: Path) -> None:
+    """Check that what is archived is not read as the source."""
+    one, other = folder.resolve(), source.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise RetentionError(
+            "the archive lies in the source, or the source in it",
+            where=str(folder),
+            fix="name another folder under `archive: {to:`",
+        )

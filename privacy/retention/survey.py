@@ -31,7 +31,7 @@ class Planned:
     @property
     def whole(self) -> bool:
         """Whether all of its rows go."""
-        return 0 < self.counts.rows == self.counts.delete
+        return 0 < self.counts.rows == self.counts.gone
 
 
 @dataclass(frozen=True, slots=True)

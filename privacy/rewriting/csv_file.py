@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +54,7 @@ def rewrite(source: CsvSource, path: Path, draft: BinaryIO, loss: Loss, *, where
         records = _records(text, source.format.delimiter)
         if source.format.header is None:
             _copy_header(records, sink)
-        whole = _copy_rows(records, sink, _Left(source, loss, names))
+        whole = _copy_rows(records, sink, _Left(source, loss, names, _treated(source, path, loss)))
     if not whole:
         raise unfit(
             "two readers find different numbers of rows",
@@ -95,14 +95,22 @@ class _Left:
         source: How they are written.
         loss: What they lose.
         names: The names of their cells.
+        treated: Column to what becomes of its cells that are treated, one after the other.
     """
 
-    def __init__(self, source: CsvSource, loss: Loss, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        source: CsvSource,
+        loss: Loss,
+        names: Sequence[str],
+        treated: Mapping[str, Iterator[str | None]],
+    ) -> None:
         self.rows = len(loss)
         self._gone = loss.gone
         self._emptied = [(names.index(name), mask) for name, mask in loss.cells.items() if mask.any()]
         self._null = (*source.format.null_values, "")[0]
         self._delimiter = source.format.delimiter
+        self._treated = {names.index(name): texts for name, texts in treated.items()}
 
     def __call__(self, row: int, raw: str, cells: list[str]) -> str:
         if self._gone[row]:
@@ -110,10 +118,29 @@ class _Left:
         lost = [index for index, mask in self._emptied if mask[row]]
         if not lost:
             return raw
-        kept = [self._null if index in lost else cell for index, cell in enumerate(cells)]
+        kept = [self._lost(index) if index in lost else cell for index, cell in enumerate(cells)]
         record = io.StringIO(newline="")
         csv.writer(record, delimiter=self._delimiter, lineterminator=_line_end(raw)).writerow(kept)
         return record.getvalue()
+
+    def _lost(self, index: int) -> str:
+        """What becomes of the next cell of a column that is lost."""
+        text = next(self._treated[index]) if index in self._treated else None
+        return self._null if text is None else text
+
+
+def _treated(source: CsvSource, path: Path, loss: Loss) -> dict[str, Iterator[str | None]]:
+    """What becomes of the cells that are treated, as texts, column by column; they are read as they are asked for."""
+    wanted = [name for name, mask in loss.cells.items() if name in loss.becomes and mask.any()]
+    return {name: _texts(source, path, name, loss) for name in wanted}
+
+
+def _texts(source: CsvSource, path: Path, name: str, loss: Loss) -> Iterator[str | None]:
+    start = 0
+    for batch in read(source, path, [name]):
+        mask = loss.cells[name][start : start + batch.num_rows]
+        start += batch.num_rows
+        yield from loss.becomes[name](batch.column(0).filter(pa.array(mask))).cast(pa.string()).to_pylist()
 
 
 def _line_end(raw: str) -> str:

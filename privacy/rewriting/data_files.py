@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from airflow_veil.privacy.errors import StorageError
+from airflow_veil.privacy.errors import SchemaError, StorageError
 from airflow_veil.privacy.rewriting import csv_file, parquet_file
 from airflow_veil.privacy.rewriting.holding import Keeps, under_holds
 from airflow_veil.privacy.rewriting.loss import Loss
@@ -161,6 +161,39 @@ class DataFiles:
             with storing("reading", where):
                 parquet_file.check(path, where=where)
 
+    def check_cells(self, name: str, *, null: bool) -> None:
+        """Check that cells of a column can be changed.
+
+        Args:
+            name: The column.
+            null: Whether they are to become null.
+
+        Raises:
+            SchemaError: They cannot.
+        """
+        where = str(self.source.path)
+        if name in self.set.partitions.names:
+            raise SchemaError(
+                f"column {name} cannot be masked: it is in the folders' names",
+                where=where,
+                fix="delete the rows, or write the files anew with the column in them",
+            )
+        if not null:
+            return
+        if isinstance(self.source, CsvSource):
+            if not self.source.format.null_values:
+                raise SchemaError(
+                    f"column {name} cannot be masked: the files have no spelling of null",
+                    where=where,
+                    fix="name one under `csv: {null_values: …}`",
+                )
+        elif not all(parquet_file.is_nullable(file.path, name) for file in self.set.files):
+            raise SchemaError(
+                f"column {name} cannot be masked: it takes no null",
+                where=where,
+                fix="delete the rows, or write the files anew with the column nullable",
+            )
+
     def any_column(self) -> list[str]:
         """A column that is in the files, to count rows by."""
         partitions = self.set.partitions.names
@@ -180,6 +213,7 @@ class DataFiles:
         *,
         may_drop: bool,
         keeper: K | None = None,
+        copied: Callable[[DataFile, Loss], AbstractContextManager[Callable[[], None]]] | None = None,
     ) -> tuple[T, Done]:
         """Take out of one file what it is to lose; one that loses nothing is not touched.
 
@@ -189,6 +223,7 @@ class DataFiles:
             frozen: Gives what is held, and keeps it so for the block.
             may_drop: Whether the file may go if all its rows do; else it stays without rows.
             keeper: What was held a moment ago, where it is known.
+            copied: Copies what is lost elsewhere; gives the step by which it is there, made right before the file's.
 
         Returns:
             What the change told, and what became of the file.
@@ -211,15 +246,28 @@ class DataFiles:
             self.check_alone(file)
             # First, so that a kill in between leaves none: readers do without them.
             self._drop_sidecars(file.path)
-            if whole and may_drop and self.is_folder:
-                yield lambda: self._drop(file.path, seen, where), (told, Done(dropped=True))
-                return
-            with self._draft(file, loss, change, where) as draft:
-                beside = DataFile(draft, file.name, file.partition)
-                if not change.is_clean(beside, keeper, rows=len(loss) - int(loss.gone.sum())):
-                    raise _wrong(where)
-                place = home if whole else file.path
-                yield lambda: self._swap(file.path, draft, place, seen, where), (told, Done(rewritten=True))
+            with nullcontext(_nothing) if copied is None else copied(file, loss) as copy:
+
+                def drop() -> None:
+                    check_unchanged(file.path, seen, where)
+                    copy()
+                    self._drop(file.path, seen, where)
+
+                if whole and may_drop and self.is_folder:
+                    yield drop, (told, Done(dropped=True))
+                    return
+                with self._draft(file, loss, change, where) as draft:
+                    beside = DataFile(draft, file.name, file.partition)
+                    if not change.is_clean(beside, keeper, rows=len(loss) - int(loss.gone.sum())):
+                        raise _wrong(where)
+                    place = home if whole else file.path
+
+                    def swap() -> None:
+                        check_unchanged(file.path, seen, where)
+                        copy()
+                        self._swap(file.path, draft, place, seen, where)
+
+                    yield swap, (told, Done(rewritten=True))
 
         with storing("deleting rows", where):
             return under_holds(frozen, attempt, keeper)
@@ -283,6 +331,10 @@ class Plain:
     def home(self, file: DataFile) -> Path:
         """See `Change.home`."""
         return file.path
+
+
+def _nothing() -> None:
+    """Nothing is to be copied."""
 
 
 def _wrong(where: str) -> StorageError:

@@ -17,10 +17,11 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_veil.privacy.rewriting.dictionaries import cut_down, is_kept, repeating
-from airflow_veil.privacy.rewriting.loss import Loss, Mask
+from airflow_veil.privacy.rewriting.loss import Loss, Mask, Treat
 from airflow_veil.privacy.storage.batches import plain, plain_array
 from airflow_veil.privacy.storage.failure import unfit
 
@@ -143,13 +144,30 @@ def _without(table: pa.Table, loss: Loss) -> pa.Table:
     for name, mask in loss.cells.items():
         if mask.any():
             index = table.schema.get_field_index(name)
-            table = table.set_column(index, name, emptied(table.column(index), mask))
+            lost, treat = table.column(index), loss.becomes.get(name)
+            left = emptied(lost, mask) if treat is None else treated(lost, mask, treat)
+            table = table.set_column(index, name, left)
     return table.filter(pa.array(~loss.gone)) if loss.gone.any() else table
 
 
 def emptied(column: pa.ChunkedArray, cells: Mask) -> pa.ChunkedArray:
     """A column with some of its cells null, of any type."""
     return column.take(pa.array(np.arange(len(column)), mask=cells))
+
+
+def treated(column: pa.ChunkedArray, cells: Mask, treat: Treat) -> pa.ChunkedArray:
+    """A column with some of its cells treated, in the type that it had."""
+    start, chunks = 0, []
+    for chunk in column.chunks:
+        mask = cells[start : start + len(chunk)]
+        start += len(chunk)
+        whole = plain_array(chunk)
+        left = pc.replace_with_mask(whole, pa.array(mask), treat(whole.filter(pa.array(mask))))
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            left = left.cast(kind.value_type).dictionary_encode()
+        chunks.append(left.cast(kind))
+    return pa.chunked_array(chunks, column.type)
 
 
 def _stored(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

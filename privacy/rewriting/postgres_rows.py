@@ -6,9 +6,11 @@ are in no log of it. Where the rows lay is free after the next VACUUM.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
 from airflow_veil.privacy.storage.failure import unfit
@@ -29,7 +31,14 @@ _CASCADES = """
 SELECT conrelid::regclass::text FROM pg_constraint
 WHERE contype = 'f' AND confrelid = %s AND confdeltype IN ('c', 'n', 'd') ORDER BY 1
 """
+_WHOLE_TYPE = """
+SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s AND attname = %s AND NOT attisdropped
+"""
 _TYPE = "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = %s AND attname = %s AND NOT attisdropped"
+
+_COLUMN = """
+SELECT attnotnull OR attgenerated <> '' FROM pg_attribute WHERE attrelid = %s AND attname = %s AND NOT attisdropped
+"""
 
 
 @contextmanager
@@ -115,6 +124,22 @@ def check(
     return int(oid)
 
 
+def check_cells(connection: Connection, source: PostgresSource, oid: int, names: Iterable[str]) -> None:
+    """Check that cells of some columns can become null.
+
+    Raises:
+        SchemaError: They cannot.
+    """
+    for name in names:
+        found = connection.execute(_COLUMN, (oid, name)).fetchone()
+        if found is None or found[0]:
+            raise SchemaError(
+                f"column {name} cannot be masked: it takes no null",
+                where=source.where,
+                fix="delete the rows, or let the column be nullable",
+            )
+
+
 def check_count(count: int, expected: int, where: str) -> None:
     """Check that as many rows were changed as were to be.
 
@@ -156,6 +181,37 @@ def shown(connection: Connection, oid: int, column: str) -> str:
     """A column as text, as `PostgresSource` reads it."""
     found = connection.execute(_TYPE, (oid, column)).fetchone()
     return f"abbrev({name(column)})" if found and found[0] == "inet" else f"{name(column)}::text"
+
+
+def type_of(connection: Connection, oid: int, column: str) -> str:
+    """The type of a column as SQL writes it, with its length or precision."""
+    found = connection.execute(_WHOLE_TYPE, (oid, column)).fetchone()
+    return str(found[0]) if found else "text"
+
+
+def hand_over(connection: Connection, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Make a table that ends with the transaction; it is not analyzed, for statistics hold values and are logged."""
+    connection.execute(f"CREATE TEMP TABLE {table} ({columns}) ON COMMIT DROP")
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def as_array(source: PostgresSource, name: str, kind: pa.DataType, texts: Sequence[str | None]) -> pa.Array:
+    """Values of a column that came as texts, in its own type.
+
+    Raises:
+        StorageError: Some are none of it.
+    """
+    values = pa.array(texts, pa.string())
+    try:
+        return values.cast(kind)
+    except pa.ArrowException:
+        raise unfit(
+            f"some of {len(values)} values of column {name} are no {kind}",
+            where=source.where,
+            fix="correct the table",
+        ) from None
 
 
 def _still_referred(error: psycopg.errors.ForeignKeyViolation, where: str) -> StorageError:

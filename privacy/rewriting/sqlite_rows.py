@@ -7,7 +7,7 @@ go is told by row numbers, in tables that are in memory and end with the connect
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from urllib.parse import quote
 
@@ -27,6 +27,8 @@ _REFERRING = """
 SELECT DISTINCT m.name FROM sqlite_master m, pragma_foreign_key_list(m.name) f
 WHERE m.type = 'table' AND lower(f."table") = lower(?) ORDER BY 1
 """
+
+_COLUMN = 'SELECT "notnull", pk, hidden FROM pragma_table_xinfo(?) WHERE name = ?'
 
 
 @contextmanager
@@ -101,6 +103,22 @@ def missing(source: SqliteSource, names: Iterable[str]) -> None:
         raise SchemaError(f"there is no column {', '.join(absent)}", where=source.where)
 
 
+def check_cells(connection: sqlite3.Connection, source: SqliteSource, names: Iterable[str]) -> None:
+    """Check that cells of some columns can become null.
+
+    Raises:
+        SchemaError: They cannot.
+    """
+    for name in names:
+        found = connection.execute(_COLUMN, (source.table.table, name)).fetchone()
+        if found is None or any(found):
+            raise SchemaError(
+                f"column {name} cannot be masked: it takes no null",
+                where=source.where,
+                fix="delete the rows, or let the column be nullable",
+            )
+
+
 def lose(
     connection: sqlite3.Connection,
     source: SqliteSource,
@@ -121,12 +139,12 @@ def lose(
     table = source.table.sql
     # Cells first: among them may be those that refer to rows that go.
     for column, rows in (cells or {}).items():
-        count = _listed(connection, rows)
+        count = listed(connection, rows)
         done = connection.execute(
             f"UPDATE {table} SET {quoted(column)} = NULL WHERE _rowid_ IN (SELECT row FROM temp.veil_lost)"  # noqa: S608
         )
         _check_count(done.rowcount, count, source.where)
-    count = _listed(connection, gone)
+    count = listed(connection, gone)
     try:
         done = connection.execute(
             f"DELETE FROM {table} WHERE _rowid_ IN (SELECT row FROM temp.veil_lost)"  # noqa: S608
@@ -137,6 +155,30 @@ def lose(
         referring = ", ".join(row[0] for row in connection.execute(_REFERRING, (source.table.table,)))
         raise _still_referred(referring, source.where) from None
     _check_count(done.rowcount, count, source.where)
+
+
+def treat(
+    connection: sqlite3.Connection, source: SqliteSource, column: str, cells: Sequence[tuple[int, object]]
+) -> None:
+    """Let cells of a column become other values, in the transaction that is open.
+
+    Args:
+        connection: A connection of `connected`.
+        source: The table.
+        column: The column.
+        cells: The number of each row, and what its cell becomes.
+
+    Raises:
+        StorageError: A trigger kept some.
+    """
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS veil_treated (row INTEGER PRIMARY KEY, cell)")
+    connection.execute("DELETE FROM temp.veil_treated")
+    connection.executemany("INSERT INTO temp.veil_treated VALUES (?, ?)", cells)
+    done = connection.execute(
+        f"UPDATE {source.table.sql} AS t SET {quoted(column)} = l.cell "  # noqa: S608
+        "FROM temp.veil_treated AS l WHERE t._rowid_ = l.row"
+    )
+    _check_count(done.rowcount, len(cells), source.where)
 
 
 def empty_log(source: SqliteSource) -> None:
@@ -176,8 +218,8 @@ def _check_count(count: int, expected: int, where: str) -> None:
         )
 
 
-def _listed(connection: sqlite3.Connection, rows: Iterable[int]) -> int:
-    """Hand over row numbers; how many there are."""
+def listed(connection: sqlite3.Connection, rows: Iterable[int]) -> int:
+    """Hand over row numbers, in `temp.veil_lost`; how many there are."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS veil_lost (row INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM temp.veil_lost")
     numbers = [(int(row),) for row in rows]

@@ -260,7 +260,7 @@ class SqliteWriter(Writer):
         columns = ", ".join(f"{quoted(item.name)} {_declaration(item, self._where)}" for item in schema)
         places = ", ".join("?" for _ in schema)
         self._insert = f"INSERT INTO {table.sql} VALUES ({places})"  # noqa: S608
-        self._kept = [_kept(item.type) for item in schema]
+        self._kept = [kept(item.type) for item in schema]
         self._rows = self._bytes = 0
         self._written: Written | None = None
         with _asking("creating the table", self._where):
@@ -326,7 +326,7 @@ def _declaration(item: pa.Field, where: str) -> str:
     )
 
 
-def _kept(arrow: pa.DataType) -> Callable[[pa.Array], list[Any]]:
+def kept(arrow: pa.DataType) -> Callable[[pa.Array], list[Any]]:
     """How the values of a type are kept: numbers, text and bytes as such, the rest as ISO 8601 text."""
     target = plain(arrow)
     if pa.types.is_unsigned_integer(target):

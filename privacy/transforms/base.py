@@ -134,6 +134,14 @@ class Transform(Described):
         """Whether a column of this type can be treated."""
         return family_of(source) in self.takes
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        """What columns keep their kind under it and, treated once more, stay as they are.
+
+        Retention treats such columns where they lie, and knows by it what is done already. Told without Arrow.
+        """
+        return frozenset()
+
     @abstractmethod
     def output_type(self, source: pa.DataType) -> pa.DataType | None:
         """The type that comes out; None when the column is dropped."""

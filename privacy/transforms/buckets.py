@@ -50,6 +50,10 @@ class Range:
     covers = None
     takes = NUMBERS
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        return frozenset() if self.label == "interval" else _settled(self.bottom, self.top)
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string() if self.label == "interval" else _number_type(source, self.bottom, self.top)
 
@@ -102,6 +106,15 @@ class Buckets:
     @property
     def takes(self) -> frozenset[Family]:
         return NUMBERS if self.width > 1 else NUMBERS - {Family.INTEGER}
+
+    @property
+    def settles(self) -> frozenset[Family]:
+        told: dict[Label, frozenset[Family]] = {
+            "interval": frozenset(),
+            "lower": _settled(self.width, self.ends.bottom, self.ends.top),
+            "midpoint": frozenset({Family.FLOATING}),
+        }
+        return told[self.label]
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         number = _number_type(source, self.width, self.ends.bottom, self.ends.top)
@@ -164,6 +177,10 @@ class Rounding:
         whole = self.step.denominator == 1 and self.step > 1
         return NUMBERS if whole else NUMBERS - {Family.INTEGER}
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        return _settled(self.ends.bottom, self.ends.top)
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return _number_type(source, self.ends.bottom, self.ends.top)
 
@@ -191,6 +208,7 @@ class Edges:
     hides_length = False
     covers = None
     takes = NUMBERS
+    settles: frozenset[Family] = frozenset()
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
@@ -230,6 +248,12 @@ def _number_type(source: pa.DataType, *parameters: Number | None) -> pa.DataType
     """int64 where the column and all parameters are whole, else float64."""
     whole = all(parameter is None or float(parameter).is_integer() for parameter in parameters)
     return pa.int64() if pa.types.is_integer(source) and whole else pa.float64()
+
+
+def _settled(*parameters: Number | None) -> frozenset[Family]:
+    """What columns keep their kind: of whole numbers, where all parameters are whole; of floats always."""
+    whole = all(parameter is None or float(parameter).is_integer() for parameter in parameters)
+    return frozenset({Family.FLOATING, Family.INTEGER} if whole else {Family.FLOATING})
 
 
 def _numbers(column: pa.Array, kind: pa.DataType, where: str) -> pa.Array:

@@ -53,6 +53,11 @@ class Constant(Transform):
     def takes(self) -> frozenset[Family]:
         return ANY
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        families = {str: Family.TEXT, int: Family.INTEGER, float: Family.FLOATING, bool: Family.BOOLEAN}
+        return frozenset({families[type(self.value)]})
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[type(self.value)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from airflow_veil.privacy.lazy import pa, pc
@@ -24,13 +25,16 @@ class DatePart:
     """A date or time cut to one unit, in the column's own time zone.
 
     `decade` and `year` give int32 (1980, 1987); `quarter`, `month` and `week` give texts `1987-Q2`, `1987-04`
-    and `1987-W17` (ISO 8601, with the week's own year); `day` gives a date and `hour` a timestamp.
+    and `1987-W17` (ISO 8601, with the week's own year); `day` gives a date and `hour` a timestamp. With `lower` each
+    is told by its start, a date or time as the column has them: 1980-01-01.
 
     Attributes:
         to: The unit.
+        lower: Whether the unit's start is told.
     """
 
     to: Unit
+    lower: bool = False
 
     masks = True
     hides_length = True
@@ -42,13 +46,26 @@ class DatePart:
         times = frozenset({Family.TIMESTAMP})
         return times if self.to in ("day", "hour") else times | {Family.DATE}
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        return self.takes if self.lower or self.to == "hour" else frozenset()
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
+        if self.lower:
+            return source
         if self.to in ("decade", "year"):
             return pa.int32()
         return {"day": pa.date32(), "hour": source}.get(self.to, pa.string())
 
     def prepare(self, binding: Binding) -> Coarsen:
-        return _CUTS[self.to]
+        return partial(_start, self.to) if self.lower else _CUTS[self.to]
+
+
+def _start(unit: Unit, column: pa.Array) -> pa.Array:
+    """When the unit starts that each date or time is in; the days of weeks are counted from Monday."""
+    if unit == "decade":
+        return pc.floor_temporal(column, multiple=10, unit="year")
+    return pc.floor_temporal(column, unit=unit)
 
 
 def _year(column: pa.Array) -> pa.Array:

@@ -41,6 +41,10 @@ class Form(Protocol):
     def takes(self) -> frozenset[Family]:
         """What columns can be made coarse."""
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        """What columns keep their kind and, made coarse once more, stay as they are; see `Transform.settles`."""
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
         """The type that comes out."""
 

@@ -49,7 +49,7 @@ _FORMS = {
     "hierarchy": "a hierarchy",
 }
 _COMPANIONS = {
-    "label": ("width", "edges", "bottom", "top"),
+    "label": ("width", "edges", "bottom", "top", "to"),
     "pad_with": ("prefix",),
     "invalid": ("network", "geo", "hierarchy"),
 }
@@ -105,7 +105,8 @@ class Generalize(Transform):
     """Tell larger values as this one (top coding)."""
     label: Label | None = None
     """What is told of a bucket: `interval` (text, the default of `width`), `lower` border or `midpoint`
-    (numbers). With `bottom` or `top`, `interval` writes `< 18` and `>= 90`."""
+    (numbers). With `bottom` or `top`, `interval` writes `< 18` and `>= 90`. With `to`, `lower` tells the day or
+    time at which the unit starts, in the column's own type: 1987-01-01."""
     to: Unit | None = None
     """The unit a date or time is cut to: decade, year (int32), quarter, month, week (text), day (date) or hour."""
     prefix: Annotated[int, Field(ge=1)] | None = None
@@ -149,7 +150,10 @@ class Generalize(Transform):
                 raise _wrong("`edges` have open ends already; leave `bottom` and `top` out")
         if self.bottom is not None and self.top is not None and self.bottom >= self.top:
             raise _wrong("`bottom` must be below `top`")
-        if self.label in ("lower", "midpoint") and self.width is None:
+        if self.to is not None and self.label not in (None, "lower"):
+            msg = f"`label: {self.label}` goes with numbers only"
+            raise _wrong(msg)
+        if self.label in ("lower", "midpoint") and self.width is None and self.to is None:
             msg = f"`label: {self.label}` goes with `width` only"
             raise _wrong(msg)
         if self.label is not None and (self.round_to is not None or self.digits is not None):
@@ -159,7 +163,7 @@ class Generalize(Transform):
     def form(self) -> Form:
         """The one form that the parameters choose."""
         if self.to is not None:
-            return DatePart(self.to)
+            return DatePart(self.to, lower=self.label == "lower")
         if self.prefix is not None:
             return Prefix(keep=self.prefix, pad=self.pad_with)
         if self.network is not None:
@@ -195,6 +199,10 @@ class Generalize(Transform):
     @property
     def takes(self) -> frozenset[Family]:
         return self.form.takes
+
+    @property
+    def settles(self) -> frozenset[Family]:
+        return self.form.settles
 
     def files(self) -> tuple[str, ...]:
         return () if self.hierarchy is None else (self.hierarchy.file,)

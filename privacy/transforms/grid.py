@@ -28,6 +28,7 @@ class Grid:
     hides_length = False
     covers = "degrees from -180 to 180"
     takes = NUMBERS - {Family.INTEGER}
+    settles = frozenset({Family.FLOATING})
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.float64()

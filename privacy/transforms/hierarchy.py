@@ -36,6 +36,7 @@ class Hierarchy:
     hides_length = False
     covers = "values that the hierarchy has"
     takes = TEXT | {Family.INTEGER}
+    settles: frozenset[Family] = frozenset()
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()
@@ -57,7 +58,7 @@ class Hierarchy:
                 or has a value twice with different levels.
         """
         rows: dict[str, list[str]] = {}
-        for line, row in _rows(path, self.delimiter, where):
+        for line, row in rows_of(path, self.delimiter, where):
             if len(row) <= self.level:
                 msg = f"line {line} of {self.file} has {len(row) - 1} levels"
                 raise TransformError(
@@ -79,7 +80,7 @@ class Hierarchy:
         return pa.array(rows, pa.string()), pa.array((row[self.level] for row in rows.values()), pa.string())
 
 
-def _rows(path: Path, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
+def rows_of(path: Path, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """The rows of the file that are not empty, with their line numbers.
 
     Raises:

@@ -88,6 +88,14 @@ class Mask(Transform):
     def takes(self) -> frozenset[Family]:
         return TEXT | {Family.INTEGER}
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        if self.style == "name" or self.keep_first or self.keep_last or self.keep_domain:
+            return frozenset()
+        # Asterisks are separators, and a value of nothing else is masked whole.
+        again = self.length is None and self.keep_separators and self.with_.encode() in _SEPARATORS
+        return frozenset() if again else TEXT
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return text_type(source)
 

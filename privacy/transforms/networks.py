@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding
-from airflow_veil.privacy.transforms.family import TEXT
+from airflow_veil.privacy.transforms.family import TEXT, Family
 from airflow_veil.privacy.transforms.form import Coarsen
 from airflow_veil.privacy.transforms.labels import labelled
 from airflow_veil.privacy.transforms.text import as_text
@@ -34,6 +34,7 @@ class Networks:
     hides_length = False
     covers = "IPv4 or IPv6 addresses"
     takes = TEXT
+    settles: frozenset[Family] = frozenset()
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return pa.string()

@@ -29,6 +29,10 @@ class Null(Transform):
     def takes(self) -> frozenset[Family]:
         return ANY
 
+    @property
+    def settles(self) -> frozenset[Family]:
+        return ANY
+
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return source
 

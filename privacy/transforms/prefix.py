@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from airflow_veil.privacy.lazy import pa, pc
 from airflow_veil.privacy.transforms.base import Binding
-from airflow_veil.privacy.transforms.family import TEXT
+from airflow_veil.privacy.transforms.family import TEXT, Family
 from airflow_veil.privacy.transforms.form import Coarsen
 from airflow_veil.privacy.transforms.text import as_text, text_type
 
@@ -27,6 +27,11 @@ class Prefix:
     hides_length = False
     covers = None
     takes = TEXT
+
+    @property
+    def settles(self) -> frozenset[Family]:
+        """Without something in the place of what was cut off, each time another character is."""
+        return frozenset() if self.pad is None else TEXT
 
     def output_type(self, source: pa.DataType) -> pa.DataType:
         return text_type(source)

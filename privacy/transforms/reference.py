@@ -43,6 +43,7 @@ EXAMPLES: Mapping[str, tuple[Parameters, ...]] = {
         {"top": 90, "label": "interval"},
         {"to": "year"},
         {"to": "month"},
+        {"to": "year", "label": "lower"},
         {"prefix": 3, "pad_with": "*"},
         {"network": {"v4": 24, "v6": 48}},
         {"geo": 2},

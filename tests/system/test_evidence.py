@@ -50,13 +50,14 @@ datasets:
     subject: id
     erasure: delete
     expectations: people
+    anonymize: {{k: 2, suppress_at_most: 0.5, quasi_identifiers: {{born: born.csv}}}}
     retention: {{after: P10Y, from: at, at_most: 0.5, backups_expire_after: P35D}}
     columns:
       id: {{class: direct_identifier, treat: {{token: {{domain: person}}}}}}
       email: {{class: direct_identifier, treat: {{token: {{domain: email, reversible: true, pad_to: 32}}}}}}
       phone: {{class: direct_identifier, treat: {{mask: {{keep_last: 2, length: 8}}}}}}
       born: {{class: quasi_identifier, type: date, treat: {{generalize: {{to: year}}}}}}
-      country: {{class: none, treat: keep}}
+      country: {{class: quasi_identifier, treat: keep}}
       at: {{class: none, type: timestamp, treat: drop}}
 release: {{destination: {releases}, run: stepwise, classify: true, expires_after: P1M, gate: {{deny: {{k: 1}}}}}}
 erasure: {{identifiers: [people.id], answers: {{exempt: the noise hides each person}}}}
@@ -121,6 +122,8 @@ def ran(shared_home: Callable[..., AirflowHome]) -> Ran:
     data = home.path / "people.parquet"
     pq.write_table(people(), data)
     (home.policies / "people.yaml").write_text(POLICY.format(data=data, releases=home.path / "releases"))
+    years = "\n".join(f"{year};{year // 10 * 10};*" for year in range(1950, 2000))
+    (home.policies / "born.csv").write_text(years)
     expectation = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}
     (home.policies / "expectations").mkdir()
     suite = {"name": "people", "expectations": [expectation]}

@@ -156,7 +156,7 @@ class TestDetokenizeOperator:
         assert done.content["rows"] == CUSTOMERS
         assert len(pushed) == 1
         told = json.loads(pushed[0][0])
-        assert set(told if isinstance(told, dict) else json.loads(told)) == {"rows", "values"}
+        assert set(told if isinstance(told, dict) else json.loads(told)) == {"rows", "values", "withheld"}
 
     def test_one_way_stays_one_way(self, days: Days) -> None:
         """A column that cannot be turned back fails the task, and writes nothing."""
@@ -237,4 +237,6 @@ class TestExampleDags:
         rows, answers = {f"veil_{name}" for name in policies - asked}, {f"veil_{name}_dp" for name in asked}
         # Those that say how long rows, or releases, are kept.
         kept = {f"veil_{name}_retention" for name in ("online_retail", "retail", "synthea")}
-        assert told["dags"].keys() == rows | answers | kept | {"veil_composed_release", "veil_evidence"}
+        erasing = {f"veil_{name}_erasure" for name in ("chinook", "retail", "synthea")}
+        others = {"veil_composed_release", "veil_evidence"}
+        assert told["dags"].keys() == rows | answers | kept | erasing | others

@@ -90,6 +90,32 @@ class TestDifferentialPrivacy:
         assert {word for word in named if not re.search(rf"\b{word}\b", self.PAGE)} == set()
 
 
+class TestAnonymize:
+    PAGE = (ROOT / "docs" / "anonymize.md").read_text()
+
+    def test_its_policy_checks(self, tmp_path: Path) -> None:
+        """The policy of the page has no mistakes, its hierarchies being there."""
+        path = tmp_path / "census.yaml"
+        path.write_text(_block(self.PAGE, "yaml"))
+        (tmp_path / "hierarchies").mkdir()
+        for name in ("age", "postcode", "sex"):
+            (tmp_path / "hierarchies" / f"{name}.csv").write_text("1;*\n")
+
+        assert check(load(path)) == ()
+
+    def test_every_word_of_the_section_is_on_it(self) -> None:
+        """What can be written is explained."""
+        from typing import get_args
+
+        from airflow_veil.privacy.anonymize.quality import Quality
+        from airflow_veil.privacy.policy import anonymize as words
+
+        models = (words.Anonymize, words.Hierarchy, words.Diversity, words.Closeness)
+        named = {*get_args(Quality), *(name for model in models for name in model.model_fields)}
+
+        assert {word for word in named if not re.search(rf"\b{word}\b", self.PAGE)} == set()
+
+
 class TestRetention:
     PAGE = (ROOT / "docs" / "retention.md").read_text()
 

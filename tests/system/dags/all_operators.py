@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG, chain
 
+from airflow_veil.operators.anonymize import AnonymizeOperator
 from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
 from airflow_veil.operators.gate import ReleaseGateOperator
@@ -39,7 +40,8 @@ evidence = evidence_dag(to=str(HOME / "checkpoints") + "/", schedule=None, **ONC
 with DAG("fused", schedule=None, start_date=EPOCH, **ONCE):
     elsewhere = {**PEOPLE, "destination": str(HOME / "elsewhere")}
     sanitize = SanitizeOperator(task_id="sanitize", **elsewhere)
-    validate = ValidateOperator(task_id="validate", after=sanitize.output, **elsewhere)
+    anonymize = AnonymizeOperator(task_id="anonymize", after=sanitize.output, **elsewhere)
+    validate = ValidateOperator(task_id="validate", after=anonymize.output, **elsewhere)
     assess = AssessRiskOperator(task_id="assess_risk", after=validate.output, **elsewhere)
     gate = ReleaseGateOperator(task_id="gate", after=assess.output, **elsewhere)
     PublishReleaseOperator(task_id="publish", after=gate.output, **elsewhere)

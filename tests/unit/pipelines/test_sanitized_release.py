@@ -45,6 +45,21 @@ class TestReleasedDatasets:
         assert released_datasets(policy) == ("customers",)
         assert {task_id.partition(".")[0] for task_id in dag.task_ids} == {"customers"}
 
+    @pytest.mark.parametrize("run", ["fused", "stepwise"])
+    def test_anonymization_is_a_task_where_it_is_asked_for(self, policy: Path, run: str) -> None:
+        """It comes after the treatment and before the validation; without the word there is none."""
+        assert "customers.anonymize" not in sanitized_release_dag(policy).task_ids
+        words = "anonymize: {k: 5, quasi_identifiers: {country: country.csv}}"
+        text = POLICY.replace("subject: id\n", f"subject: id\n    {words}\n", 1)
+        policy.write_text(text.replace("releases}", f"releases, run: {run}}}"))
+        (policy.parent / "country.csv").write_text("AT;*\n")
+
+        task = sanitized_release_dag(policy).get_task("customers.anonymize")
+
+        before = "sanitize" if run == "fused" else "generalize"
+        assert task.upstream_task_ids == {f"customers.{before}"}
+        assert task.downstream_task_ids >= {"customers.validate"}
+
     def test_a_policy_that_drops_all_has_no_dag_of_rows(self, policy: Path) -> None:
         """Who asks for one is told where the queries are answered."""
         policy.write_text(POLICY.replace("treat: keep", "treat: drop"))

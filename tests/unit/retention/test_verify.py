@@ -231,7 +231,7 @@ class TestVerify:
         missing = replace(table, table=TableName("missing", table.table.schema))
         count = module._sqlite if isinstance(table, SqliteSource) else module._postgres
         with pytest.raises(StorageError, match="counting rows failed"):
-            count(missing, "at", pa.timestamp("us"), cut_off())
+            count(missing, "at", source.schema(), cut_off())
 
 
 def test_the_cut_is_the_same_day() -> None:

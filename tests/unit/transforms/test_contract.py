@@ -16,6 +16,7 @@ from tests.unit.transforms.keyed_support import ring
 
 from airflow_veil.privacy.keys.ring import KeyRing
 from airflow_veil.privacy.transforms.base import Binding, Properties, RowFilter, Transform
+from airflow_veil.privacy.transforms.family import family_of
 from airflow_veil.privacy.transforms.reference import EXAMPLES, written
 from airflow_veil.privacy.transforms.registry import ROW_FILTERS, TRANSFORMS
 
@@ -62,6 +63,7 @@ COLUMNS: Mapping[str, tuple[pa.Array, ...]] = {
         numbers,
         pa.array(DATES),
         pa.array(TIMES, pa.timestamp("us", "UTC")),
+        pa.array(DATES),
         text,
         pa.array(ADDRESSES),
         floats,
@@ -281,6 +283,17 @@ class TestPromises:
         others = pc.utf8_length(case.kernel(pa.string())(longer, case.inputs()).drop_null())
 
         assert pc.max(others).as_py() - pc.max(lengths).as_py() < 50
+
+    @those(lambda transform, column: family_of(column.type) in transform.settles)
+    def test_of_settling(self, case: Case) -> None:
+        """Where it is declared, the kind of column stays, and what is treated once more stays as it is."""
+        once = case.result()
+        fitting = once.cast(case.column.type) if pa.types.is_integer(case.column.type) else once
+
+        assert fitting.type == case.column.type
+        assert case.kernel()(fitting, {}).cast(fitting.type).equals(fitting)
+        assert not case.transform.inputs(SUBJECT)
+        assert case.transform.key_domain(column="people.it", subject=f"people.{SUBJECT}") is None
 
     # A number may be its own group, and a text may hold nothing that is recognized.
     @those(lambda transform, _: transform.properties.masks and transform.word not in {"generalize", "redact"})

@@ -237,6 +237,27 @@ class TestDates:
         else:
             assert coarse(pa.array(MOMENTS, pa.timestamp("us")).cast(kind), to=unit) == results
 
+    @pytest.mark.parametrize(
+        ("unit", "first"),
+        [
+            ("decade", [dt.date(1980, 1, 1), dt.date(2020, 1, 1), None, dt.date(1960, 1, 1)]),
+            ("year", [dt.date(1987, 1, 1), dt.date(2021, 1, 1), None, dt.date(1969, 1, 1)]),
+            ("quarter", [dt.date(1987, 4, 1), dt.date(2021, 1, 1), None, dt.date(1969, 10, 1)]),
+            ("month", [dt.date(1987, 4, 1), dt.date(2021, 1, 1), None, dt.date(1969, 12, 1)]),
+            ("week", [dt.date(1987, 4, 27), dt.date(2020, 12, 28), None, dt.date(1969, 12, 29)]),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "kind", [pa.timestamp("s"), pa.timestamp("ns"), pa.date32(), pa.date64()], ids=str
+    )
+    def test_are_told_by_the_start_of_the_unit(self, unit: str, first: list[Any], kind: pa.DataType) -> None:
+        """With `label: lower`, in the type of the column; told once more, they are the same."""
+        cut = coarse(pa.array(MOMENTS, pa.timestamp("us")).cast(kind), to=unit, label="lower")
+        midnights = pa.array(first, pa.date32()).cast(kind).to_pylist()
+
+        assert cut == midnights
+        assert coarse(pa.array(cut, kind), to=unit, label="lower") == midnights
+
     def test_go_by_the_columns_time_zone(self) -> None:
         """An instant has the date that its column's clocks show."""
         midnight = pa.array(
