@@ -143,7 +143,10 @@ def _columns(manifest: Mapping[str, Any]) -> Section:
         (column["name"], CLASSES.get(column["class"], column["class"]), _done(column)) for column in columns
     )
     unnamed = len(manifest.get("plan", {}).get("unnamed", ()))
-    text = (f"Columns of the source that the policy does not name, and that stay behind: {unnamed}.",)
+    text = (
+        f"Columns of the source that the policy does not name, and that stay behind: {unnamed}.",
+        *_anonymized(manifest),
+    )
     if not columns:
         return Section(
             title="What was done to each column", said=("No row leaves: this is the answer to a query.",)
@@ -153,6 +156,19 @@ def _columns(manifest: Mapping[str, Any]) -> Section:
         said=text,
         columns=("Column", "What it is", "What was done"),
         rows=rows,
+    )
+
+
+def _anonymized(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was done to columns together, after each was treated for itself."""
+    done = manifest.get("anonymization")
+    if not done:
+        return ()
+    levels, heights = done["recoding"]["levels"], done["recoding"]["heights"]
+    told = ", ".join(f"{name} by {level} of {heights[name]} steps" for name, level in levels.items())
+    return (
+        f"Then columns were made coarser together, until enough people look alike: {told}."
+        f" Rows left out for it: {done['suppressed_rows']:,}; cells emptied: {done['suppressed_cells']:,}.",
     )
 
 

@@ -69,3 +69,15 @@ def test_no_value(shop: Shop) -> None:
     told = of(shop, LET)
 
     assert "Canary" not in html(told) + markdown(told)
+
+
+def test_anonymizing_is_told(shop: Shop) -> None:
+    """What was done to columns together stands beside what was done to each."""
+    reference, _ = gated(shop, LET)
+    manifest = shop.destination.manifest("people", publish(shop, reference).release_id)
+    recoding = {"levels": {"born": 1, "country": 0}, "heights": {"born": 2, "country": 1}}
+    done = {"recoding": recoding, "suppressed_rows": 1200, "suppressed_cells": 0}
+
+    text = markdown(card({**manifest, "anonymization": done}))
+
+    assert "born by 1 of 2 steps, country by 0 of 1 steps. Rows left out for it: 1,200; cells emptied: 0." in text
