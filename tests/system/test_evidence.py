@@ -50,7 +50,7 @@ datasets:
     subject: id
     erasure: delete
     expectations: people
-    anonymize: {{k: 2, suppress_at_most: 0.5, quasi_identifiers: {{born: born.csv}}}}
+    anonymize: {{k: 2, suppress_at_most: 0.5, quasi_identifiers: {{born: born.csv, country: country.csv}}}}
     retention: {{after: P10Y, from: at, at_most: 0.5, backups_expire_after: P35D}}
     columns:
       id: {{class: direct_identifier, treat: {{token: {{domain: person}}}}}}
@@ -124,6 +124,7 @@ def ran(shared_home: Callable[..., AirflowHome]) -> Ran:
     (home.policies / "people.yaml").write_text(POLICY.format(data=data, releases=home.path / "releases"))
     years = "\n".join(f"{year};{year // 10 * 10};*" for year in range(1950, 2000))
     (home.policies / "born.csv").write_text(years)
+    (home.policies / "country.csv").write_text("AT;*\nFR;*\n")
     expectation = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}
     (home.policies / "expectations").mkdir()
     suite = {"name": "people", "expectations": [expectation]}
