@@ -81,6 +81,36 @@ def rollback(
     console.say(f"{done.summary}.", style="green")
 
 
+@app.command()
+def card(
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="Its name.", show_default=False)],
+    *,
+    html: Annotated[bool, typer.Option("--html", help="Write a page instead of Markdown.")] = False,
+) -> None:
+    """Write the card of a published release: what it is, for people who are no engineers.
+
+    Sources, what was done to each column, risk, utility, budget, who let it out, expiry and limits, from its manifest.
+
+    [bold]Examples[/bold]
+
+    [green]veil releases card 20260301T000000Z-5898205bb939 --html > card.html[/green]
+    As a page.
+    """
+    from airflow_veil.privacy.errors import ReleaseError
+    from airflow_veil.privacy.release import card as cards
+    from airflow_veil.privacy.release.workspace import own_ledger
+    from airflow_veil.privacy.settings import Settings
+
+    with own_ledger(Settings.from_env()) as opened:
+        found = opened.release(release)
+    if found.published_at is None or found.manifest is None:
+        raise ReleaseError(
+            f"the release is {found.state}, and was not published", where=found.where, fix="name one that was"
+        )
+    told = cards.card(found.manifest)
+    typer.echo(cards.html(told) if html else cards.markdown(told), nl=html)
+
+
 def _public(record: ReleaseRecord) -> dict[str, Any]:
     """What a list shows of a release; its manifest lies beside its rows."""
     found = asdict(record)

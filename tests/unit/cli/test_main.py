@@ -22,7 +22,7 @@ COMMANDS = (
     "check", "plan", "diff", "run", "risk", "trial", "anonymize fit", "detokenize", "schema",
     "keys init", "keys list", "keys rotate", "keys destroy",
     "budget list", "budget show", "budget change", "budget transfer", "budget events", "budget reaccount",
-    "releases list", "releases rollback", "lineage prove", "demo data", "demo run",
+    "releases list", "releases rollback", "releases card", "lineage prove", "demo data", "demo run",
     "dp plan", "dp tune", "dp run", "dp show",
     "retention plan", "retention enforce", "holds place", "holds lift", "holds list",
     "erase request", "erase list", "erase show", "erase extend", "erase pause", "erase resume", "erase cancel",

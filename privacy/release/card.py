@@ -1,0 +1,244 @@
+"""The card of a release: what it is, what was done and what is left of risk, for people who are no engineers.
+
+Markdown and HTML are two spellings of one record, which is read off the manifest alone. It holds names, counts and
+figures, and no value of the data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from airflow_veil.privacy.gate import said
+from airflow_veil.privacy.gate.figures import figures_of
+from airflow_veil.privacy.policy.check_gate import OF_RISK
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+DONE = {
+    "keep": "left as it is",
+    "drop": "left out",
+    "null": "emptied",
+    "constant": "replaced by the same value for everybody",
+    "mask": "covered in part",
+    "token": "replaced by a token; only the key tells which value it stands for",
+    "fpe": "replaced, by a key, by another value of the same form",
+    "generalize": "made coarser",
+    "date_shift": "moved in time, by as much for all dates of a person",
+    "noise": "changed at random",
+    "fake": "replaced by an invented value",
+    "redact": "names and numbers in the text covered",
+}
+"""What each treatment does, in plain words."""
+CLASSES = {
+    "direct_identifier": "names a person",
+    "quasi_identifier": "may tell who somebody is, together with others",
+    "sensitive": "sensitive",
+    "free_text": "free text",
+    "none": "tells nothing of who somebody is",
+}
+"""What each class of columns is, in plain words."""
+LIMITS = (
+    "Figures of risk are of this release alone, and of somebody who knows what the policy says that others may know.",
+    "Who knows more finds more, and several releases together may tell more than one.",
+    "A low risk is no proof that nobody can be found.",
+    "What a token stands for can be found by who holds the key.",
+    "Use it for what it was made for, and until it expires.",
+)
+"""What holds for every release."""
+_GATE = {
+    "allow": "It kept to all bounds of the policy, so it went out by itself.",
+    "approval": "It needed approval, and was approved.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of a card.
+
+    Attributes:
+        title: Its heading.
+        said: What it says, a paragraph each.
+        columns: Headings of its table; none where it has no table.
+        rows: The table.
+    """
+
+    title: str
+    said: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What is told of a release.
+
+    Attributes:
+        title: Its data set and policy.
+        release_id: Its name.
+        sections: Its parts, in order.
+    """
+
+    title: str
+    release_id: str
+    sections: tuple[Section, ...]
+
+
+def card(manifest: Mapping[str, Any]) -> Card:
+    """The card of a published release, from its manifest."""
+    figures = figures_of(manifest)
+    return Card(
+        title=f"{manifest['dataset']} of {manifest['policy']['name']}",
+        release_id=manifest["release_id"],
+        sections=(
+            _origin(manifest),
+            _columns(manifest),
+            _risk(figures),
+            _utility(manifest, figures),
+            _budget(manifest, figures),
+            _gate(manifest),
+            _time(manifest),
+            Section(title="Limits", said=LIMITS),
+        ),
+    )
+
+
+def markdown(told: Card) -> str:
+    """The card as Markdown."""
+    lines = [f"# Release card: {_plain(told.title)}", f"Release `{told.release_id}`", ""]
+    for section in told.sections:
+        lines += [f"## {section.title}", *(f"{_plain(text)}\n" for text in section.said)]
+        if section.columns:
+            lines += [_row(section.columns), _row(("---",) * len(section.columns))]
+            lines += [*map(_row, section.rows), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def html(told: Card) -> str:
+    """The card as a page: one file that loads nothing, and prints."""
+    return _template().render(card=told)
+
+
+def _origin(manifest: Mapping[str, Any]) -> Section:
+    interval, source = manifest["interval"], manifest["source"]
+    rows = [
+        ("Source", f"{source['namespace']} {source['name']}"),
+        ("Answers for it", manifest["policy"]["owner"]),
+        ("Made by", manifest["made_by"]),
+    ]
+    if interval["start"] and interval["end"]:
+        rows.insert(1, ("Data of", f"{_moment(interval['start'])} to {_moment(interval['end'])}"))
+    return Section(title="Where it comes from", columns=("What", "Which"), rows=tuple(rows))
+
+
+def _columns(manifest: Mapping[str, Any]) -> Section:
+    columns = manifest.get("plan", {}).get("columns", ())
+    rows = tuple(
+        (column["name"], CLASSES.get(column["class"], column["class"]), _done(column)) for column in columns
+    )
+    unnamed = len(manifest.get("plan", {}).get("unnamed", ()))
+    text = (f"Columns of the source that the policy does not name, and that stay behind: {unnamed}.",)
+    if not columns:
+        return Section(
+            title="What was done to each column", said=("No row leaves: this is the answer to a query.",)
+        )
+    return Section(
+        title="What was done to each column",
+        said=text,
+        columns=("Column", "What it is", "What was done"),
+        rows=rows,
+    )
+
+
+def _done(column: Mapping[str, Any]) -> str:
+    ((word, parameters),) = column["treat"].items()
+    text = DONE.get(word, word)
+    if word == "generalize":
+        text += f" ({json.dumps(parameters, sort_keys=True)[1:-1].replace(chr(34), '')})"
+    if column["properties"]["reversible"]:
+        text += "; who holds the key can turn it back"
+    return f"{text}. Left so because: {column['unsafe_reason']}" if column["unsafe_reason"] else text
+
+
+def _risk(figures: Mapping[str, Any]) -> Section:
+    title = "How likely somebody is found"
+    words = [word for word in said.WORDS if word in OF_RISK and word in figures]
+    if not words:
+        return Section(title=title, said=("This was not measured.",))
+    if all(figures[word] is None for word in words):
+        return Section(
+            title=title, said=("Nothing leaves by which people could be told from their neighbours.",)
+        )
+    rows = tuple((said.WORDS[word], said.figure(word, figures[word])) for word in words)
+    return Section(title=title, columns=("Figure", "Of this release"), rows=rows)
+
+
+def _utility(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> Section:
+    rows = manifest.get("output", {}).get("rows")
+    text = [f"It has {rows:,} rows."] if isinstance(rows, int) else []
+    if figures.get("kept_rows") is not None:
+        text.append(f"{said.figure('kept_rows', figures['kept_rows'])} of the source's rows are kept.")
+    return Section(title="What it is still good for", said=tuple(text) or ("This was not measured.",))
+
+
+def _budget(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> Section:
+    words = manifest.get("differential_privacy", {}).get("words")
+    if words:
+        return Section(title="Privacy budget", said=tuple(words))
+    text = ["It spends no privacy budget: it is rows, and no noisy statistic."]
+    if figures.get("budget_max") is not None:
+        spent = said.figure("budget_max", figures["budget_max"])
+        text.append(f"When it was decided on, {spent} of the policy's budget for statistics was spent.")
+    return Section(title="Privacy budget", said=tuple(text))
+
+
+def _gate(manifest: Mapping[str, Any]) -> Section:
+    title, held = "Who let it out", manifest.get("gate")
+    if not held:
+        return Section(title=title, said=("The policy has no gate: nobody had to decide.",))
+    text = (_GATE.get(held["outcome"], held["outcome"]), *map(said.reason, held["reasons"]))
+    rows = tuple(
+        (each["name"] or each["by"], _moment(each["at"]), _moment(each["until"]), each["reason"])
+        for each in held["approvals"]
+    )
+    return Section(title=title, said=text, columns=("Who", "When", "Until", "Why") if rows else (), rows=rows)
+
+
+def _time(manifest: Mapping[str, Any]) -> Section:
+    expires = manifest.get("expires_at")
+    until = (
+        f"Do not use it after {_moment(expires)}." if expires else "The policy says no time when it expires."
+    )
+    return Section(title="How long", said=(f"Published on {_moment(manifest['published_at'])}.", until))
+
+
+def _moment(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(map(_plain, cells))} |"
+
+
+def _plain(text: str) -> str:
+    """Somebody's text, of which nothing is markup."""
+    one_line = " ".join(text.split())
+    return "".join(f"\\{each}" if each in "\\`*[]<>|#" else each for each in one_line)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    # Through the module's own package: `airflow_veil` is a namespace, which has no folder of its own.
+    return environment.from_string(files(__package__).joinpath("card.html").read_text("utf-8"))
