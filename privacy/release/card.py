@@ -166,10 +166,9 @@ def _anonymized(manifest: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     levels, heights = done["recoding"]["levels"], done["recoding"]["heights"]
     told = ", ".join(f"{name} by {level} of {heights[name]} steps" for name, level in levels.items())
-    return (
-        f"Then columns were made coarser together, until enough people look alike: {told}."
-        f" Rows left out for it: {done['suppressed_rows']:,}; cells emptied: {done['suppressed_cells']:,}.",
-    )
+    coarser = f"Then columns were made coarser together, until enough people look alike: {told}."
+    lost = f"Rows left out for it: {done['suppressed_rows']:,}; cells emptied: {done['suppressed_cells']:,}."
+    return (f"{coarser} {lost}",)
 
 
 def _done(column: Mapping[str, Any]) -> str:

@@ -124,7 +124,7 @@ def ran(shared_home: Callable[..., AirflowHome]) -> Ran:
     (home.policies / "people.yaml").write_text(POLICY.format(data=data, releases=home.path / "releases"))
     years = "\n".join(f"{year};{year // 10 * 10};*" for year in range(1950, 2000))
     (home.policies / "born.csv").write_text(years)
-    (home.policies / "country.csv").write_text("AT;Europe\nFR;Europe\n")
+    (home.policies / "country.csv").write_text("AT;*\nFR;*\n")
     expectation = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}
     (home.policies / "expectations").mkdir()
     suite = {"name": "people", "expectations": [expectation]}

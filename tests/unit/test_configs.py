@@ -186,7 +186,7 @@ class TestSources:
 
     def test_synthea_joins_as_before(self, root: Path) -> None:
         """Patients, visits and diagnoses join to the same counts before and after."""
-        from airflow_veil.cli.comparison import pairs
+        from airflow_veil.privacy.engine.beside import beside
         from airflow_veil.privacy.keys.ring import KeyRing
 
         opened, keys = workspace("synthea", root), KeyRing.generate()
@@ -194,7 +194,7 @@ class TestSources:
         after: dict[str, list[pa.RecordBatch]] = {}
         for name in ("patients", "encounters", "conditions"):
             plan = bound(opened, name, key_version=keys.current)
-            for _, raw, treated in pairs(plan, opened.source(name), keys):
+            for _, raw, treated in beside(plan, opened.source(name), keys):
                 before.setdefault(name, []).append(raw)
                 after.setdefault(name, []).append(treated)
         counts = [
@@ -235,7 +235,7 @@ def _joined(tables: dict[str, pa.Table]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
     """What the policy makes of a small demo, in memory."""
-    from airflow_veil.cli.comparison import pairs
+    from airflow_veil.privacy.engine.beside import beside
     from airflow_veil.privacy.keys.ring import KeyRing
 
     root = tmp_path_factory.mktemp("demo")
@@ -245,7 +245,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
     return {
         dataset: pa.Table.from_batches(
             after
-            for _, _, after in pairs(
+            for _, _, after in beside(
                 bound(opened, dataset, key_version=keys.current), opened.source(dataset), keys
             )
         )

@@ -47,7 +47,7 @@ class TestRules:
 
     def test_rows_that_are_nobodys(self, tmp_path: Path) -> None:
         """Have no subject to be treated."""
-        text = GOOD.replace("subject: customer", "subject: {none: rows of machines, not of people}")
+        text = GOOD.replace("subject: customer", "subject: {none: the rows are of machines}")
         text = text.replace(COLUMNS, "note: null").replace("direct_identifier", "none")
 
         assert findings(tmp_path, text) == ()
@@ -59,8 +59,12 @@ class TestRules:
             (f"{COLUMNS}, at: null", "anonymize-from", "columns.at"),
             ("mail: null", "anonymize-named", "columns"),
             ("customer: null", "anonymize-named", "columns"),
-            ("customer: token, mail: null", "anonymize-pseudonym", "columns.customer"),
-            ("customer: {token: {reversible: true}}, mail: null", "anonymize-pseudonym", "columns.customer"),
+            ("customer: {token: {domain: customer}}, mail: null", "anonymize-pseudonym", "columns.customer"),
+            (
+                "customer: {token: {domain: customer, reversible: true}}, mail: null",
+                "anonymize-pseudonym",
+                "columns.customer",
+            ),
             (f"{COLUMNS}, born: date_shift", "anonymize-pseudonym", "columns.born"),
             (f"{COLUMNS}, spent: {{noise: {{scale: 5}}}}", "anonymize-pseudonym", "columns.spent"),
             ("customer: null, mail: {fake: {provider: email}}", "anonymize-pseudonym", "columns.mail"),

@@ -80,4 +80,7 @@ def test_anonymizing_is_told(shop: Shop) -> None:
 
     text = markdown(card({**manifest, "anonymization": done}))
 
-    assert "born by 1 of 2 steps, country by 0 of 1 steps. Rows left out for it: 1,200; cells emptied: 0." in text
+    assert (
+        "born by 1 of 2 steps, country by 0 of 1 steps. Rows left out for it: 1,200; cells emptied: 0."
+        in text
+    )
