@@ -60,7 +60,16 @@ class Check:
     def sentence(self) -> str:
         """What was found, for a person to read."""
         where = "; ".join(f"{each.count} in {each.path}: {each.place}" for each in self.residues[:_SHOWN])
-        left = f"{self.found} {self.what}" if self.found else f"no {self.what}"
+        if self.what.startswith("bytes"):
+            left = (
+                f"found {self.found} times in the {self.what}"
+                if self.found
+                else f"nothing in the {self.what}"
+            )
+        else:
+            left = f"{self.found} {self.what}" if self.found else f"no {self.what}"
+        if self.told and not self.looked_at and not self.found:
+            left = self.what
         parts = [f"{self.store}: {left}", where, f"not known: {self.error}" if self.error else "", self.told]
         return "; ".join(filter(None, parts))
 
