@@ -176,7 +176,7 @@ def _done(column: Mapping[str, Any]) -> str:
     text = DONE.get(word, word)
     if word == "generalize":
         text += f" ({json.dumps(parameters, sort_keys=True)[1:-1].replace(chr(34), '')})"
-    if column["properties"]["reversible"]:
+    if column["properties"]["reversible"] and column["key_domain"]:
         text += "; who holds the key can turn it back"
     return f"{text}. Left so because: {column['unsafe_reason']}" if column["unsafe_reason"] else text
 
