@@ -11,7 +11,7 @@ from airflow_veil.privacy.erasure.batch import since
 from airflow_veil.privacy.erasure.dossier import Dossier
 from airflow_veil.privacy.erasure.graph import Edge, Graph, graph_of
 from airflow_veil.privacy.erasure.match import Matcher
-from airflow_veil.privacy.erasure.planning import opened_store
+from airflow_veil.privacy.erasure.planning import archive_of, opened_store
 from airflow_veil.privacy.erasure.resolve import NOTHING_HELD
 from airflow_veil.privacy.erasure.source import left_in
 from airflow_veil.privacy.erasure.stages import SOURCE
@@ -30,11 +30,17 @@ def checks(workspace: Workspace, batch: Batch, dossier: Dossier) -> Iterator[ind
         yield from independent.verify_dataset(
             workspace, dataset, subjects, graph, since=before.get(dataset), allowed=held
         )
+        yield from independent.verify_archive(
+            archive_of(workspace, dataset), dataset, subjects, graph, allowed=held
+        )
     for dataset in before.keys() - set(graph.order):
         yield independent.recomputed(workspace, dataset, before[dataset])
     kept = {name: "a legal hold keeps rows of it" for name, rows in held.items() if rows}
     alone = _theirs_alone(workspace, graph, subjects, len(batch.requests))
-    yield from independent.verify_bytes(workspace, alone, graph, skipped=kept)
+    archives = [
+        found.path for name in graph.touched if name not in kept and (found := archive_of(workspace, name))
+    ]
+    yield from independent.verify_bytes(workspace, alone, graph, skipped=kept, also=archives)
     yield from release_looks.verify(workspace, graph, subjects)
     yield from _elsewhere(workspace, batch, dossier)
 

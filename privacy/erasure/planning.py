@@ -9,14 +9,17 @@ from airflow_veil.privacy.erasure import requests
 from airflow_veil.privacy.erasure.dossier import Dossier, tally_lists
 from airflow_veil.privacy.erasure.graph import Graph
 from airflow_veil.privacy.erasure.resolve import Resolved, resolve
+from airflow_veil.privacy.erasure.several import Several
 from airflow_veil.privacy.erasure.store import Store
 from airflow_veil.privacy.erasure.stores import store_of
 from airflow_veil.privacy.ledger.erasures import Request
 from airflow_veil.privacy.policy.erasure import Exempt, Recompute
+from airflow_veil.privacy.retention import archive
 from airflow_veil.privacy.retention.holds import keeper_of
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
+    from airflow_veil.privacy.storage.parquet import ParquetSource
 
 
 def resolved(workspace: Workspace, graph: Graph, found: list[Request]) -> Resolved:
@@ -35,8 +38,17 @@ def resolved(workspace: Workspace, graph: Graph, found: list[Request]) -> Resolv
 
 
 def opened_store(workspace: Workspace, dataset: str) -> Store:
-    """The source of a data set, as something that people can be erased from."""
-    return store_of(workspace.source(dataset))
+    """The source of a data set, and its archive where it has one, as something that people can be erased from."""
+    source, archived = store_of(workspace.source(dataset)), archive_of(workspace, dataset)
+    return source if archived is None else Several((source, store_of(archived)))
+
+
+def archive_of(workspace: Workspace, dataset: str) -> ParquetSource | None:
+    """What retention has archived of a data set; None where there is nothing."""
+    from airflow_veil.privacy.storage.parquet import ParquetSource
+
+    folder = archive.folder_of(workspace, dataset)
+    return None if folder is None or not archive.files(folder) else ParquetSource(folder)
 
 
 def dossier_of(resolved: Resolved) -> Dossier:

@@ -21,6 +21,8 @@ from airflow_veil.privacy.erasure.subjects import Subjects
 from airflow_veil.privacy.errors import VeilError
 from airflow_veil.privacy.policy.erasure import Exempt, Mask
 from airflow_veil.privacy.release.workspace import Workspace
+from airflow_veil.privacy.storage.base import Source
+from airflow_veil.privacy.storage.parquet import ParquetSource
 
 NOT_RECOMPUTED = "not recomputed yet"
 _SHOWN = 3
@@ -115,6 +117,28 @@ def verify_dataset(
     return tuple(checks)
 
 
+def verify_archive(
+    archived: ParquetSource | None,
+    dataset: str,
+    subjects: Subjects,
+    graph: Graph,
+    *,
+    allowed: Mapping[str, int],
+) -> Iterator[Check]:
+    """Look at the rows that retention has archived of a data set; nothing where there is no archive.
+
+    Args:
+        archived: The archive.
+        dataset: The data set.
+        subjects: The people, by all their values.
+        graph: The policy's edges.
+        allowed: Data set to the number of rows that holds keep.
+    """
+    for edge in graph.of(dataset) if archived is not None else ():
+        if edge.touches and archived is not None:
+            yield _looked(archived, f"archive of {dataset}", edge, subjects, allowed.get(dataset, 0))
+
+
 def _edge(
     workspace: Workspace, edge: Edge, subjects: Subjects, since: Mapping[str, Any] | None, allowed: int
 ) -> Iterator[Check]:
@@ -124,17 +148,26 @@ def _edge(
         return
     if edge.word == "recompute":
         yield recomputed(workspace, edge.dataset, since)
+    try:
+        source = workspace.source(edge.dataset)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the place was not looked at
+        yield Check(store=edge.dataset, what=_rows_that_name(edge), error=_told(error))
+    else:
+        yield _looked(source, edge.dataset, edge, subjects, allowed)
+
+
+def _looked(source: Source, store: str, edge: Edge, subjects: Subjects, allowed: int) -> Check:
+    """One look at the rows of one place."""
     texts = frozenset(subjects.of(edge.domain).texts.to_pylist())
     masked = edge.action.mask if isinstance(edge.action, Mask) else None
     what = _rows_that_name(edge)
     if masked is not None:
         what += f" and have {' or '.join(masked)}"
     try:
-        left = look(workspace.source(edge.dataset), Question(edge.column, texts, masked))
+        left = look(source, Question(edge.column, texts, masked))
     except Exception as error:  # noqa: BLE001 - whatever it is, the place was not looked at
-        yield Check(store=edge.dataset, what=what, error=_told(error))
-    else:
-        yield Check(store=edge.dataset, what=what, looked_at=left.rows, found=left.found, allowed=allowed)
+        return Check(store=store, what=what, error=_told(error))
+    return Check(store=store, what=what, looked_at=left.rows, found=left.found, allowed=allowed)
 
 
 def _rows_that_name(edge: Edge) -> str:

@@ -20,6 +20,7 @@ from datetime import UTC, date, datetime, time
 from hashlib import file_digest
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,9 @@ from airflow_veil.privacy.rewriting.swap import wait_for
 from airflow_veil.privacy.storage.batches import plain_array, rebatch
 from airflow_veil.privacy.storage.durable import sync_folder
 from airflow_veil.privacy.storage.failure import storing, unfit
+
+if TYPE_CHECKING:
+    from airflow_veil.privacy.release.workspace import Workspace
 
 FOOTER = b"airflow_veil.archive"
 """Under which name the footer tells where rows are from."""
@@ -196,6 +200,16 @@ class Archive:
         with pq.ParquetFile(path) as file:
             columns = (plain_array(batch.column(0)) for batch in file.iter_batches(columns=[keeper.column]))
             return any(keeper.mask(column, len(column)).any() for column in columns)
+
+
+def folder_of(workspace: Workspace, dataset: str) -> Path | None:
+    """The folder that old rows of a data set are copied into; None where the policy archives none."""
+    from airflow_veil.privacy.storage.open import local_path
+
+    rule = workspace.loaded.policy.datasets[dataset].retention
+    if rule is None or rule.archive is None:
+        return None
+    return local_path(rule.archive.to, root=workspace.root) / workspace.loaded.policy.name / dataset
 
 
 def files(folder: Path) -> list[Path]:

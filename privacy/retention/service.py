@@ -24,7 +24,7 @@ from airflow_veil.privacy.lineage.deleting import of_deleting
 from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.retention.anonymize import Cells, cells_of
-from airflow_veil.privacy.retention.archive import Archive, Archived
+from airflow_veil.privacy.retention.archive import Archive, Archived, folder_of
 from airflow_veil.privacy.retention.clock import doubt, wall_clock
 from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
@@ -364,8 +364,6 @@ def _cells(workspace: Workspace, dataset: str, rule: Retention, source: Source) 
 
 def _archive(workspace: Workspace, dataset: str, rule: Retention, cut: CutOff) -> Archive | None:
     """Where rows are copied before they go; None where they are not."""
-    from airflow_veil.privacy.storage.open import local_path
-
     if rule.archive is None:
         return None
 
@@ -373,7 +371,8 @@ def _archive(workspace: Workspace, dataset: str, rule: Retention, cut: CutOff) -
         found = workspace.ledger.retention.find(run)
         return found is not None and found.done is not None
 
-    folder = local_path(rule.archive.to, root=workspace.root) / workspace.loaded.policy.name / dataset
+    folder = folder_of(workspace, dataset)
+    assert folder is not None  # noqa: S101 - the rule names it
     return Archive(folder, through, rule.archive.expires_after, cut.today)
 
 

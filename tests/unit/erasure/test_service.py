@@ -16,6 +16,7 @@ from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.release import service as releasing
 from airflow_veil.privacy.release.interval import Interval
 from airflow_veil.privacy.retention import holds
+from airflow_veil.privacy.retention import service as retention
 
 GONE = 5
 """The customer who asks."""
@@ -154,6 +155,41 @@ class TestWhole:
         erasures = shop.workspace().ledger.erasures
         assert erasures.find(request.request_id).sealed is None
         assert erasures.batch(done.batch_id).sealed is None
+
+
+class TestArchive:
+    def test_what_retention_archived_is_reached(self, shop: Shop) -> None:
+        """The person's orders lie in the archive alone; their lines are found by them, and all of it goes."""
+        rule = "    retention: {after: P1Y, from: at, at_most: 1.0, action: {archive: {to: archive}}}\n"
+        text = shop.policy.read_text().replace(
+            "    subject: {column: customer, references: customers.id}\n",
+            "    subject: {column: customer, references: customers.id}\n" + rule,
+        )
+        text = text.replace(
+            "      paid: {class: none, type: float64, treat: keep}\n",
+            "      paid: {class: none, type: float64, treat: keep}\n"
+            "      at: {class: none, type: timestamp, treat: drop}\n",
+        )
+        shop.policy.write_text(text)
+        lines = (shop.path / "orders.csv").read_text().splitlines()
+        old = [
+            f"{line},{'2020-05-01' if order(GONE, 0)[:11] in line else '2026-05-01'}T00:00:00"
+            for line in lines[1:]
+        ]
+        (shop.path / "orders.csv").write_text("\n".join([f"{lines[0]},at", *old, ""]))
+        done = retention.enforce(shop.workspace(), "orders", actor=ACTOR)
+        assert done.counts.archive == 2
+        archived = shop.path / "archive" / "shop" / "orders"
+        assert len(list(archived.glob("*.parquet"))) == 1
+        shop.ask(GONE)
+
+        concluded = shop.run()
+
+        assert concluded is not None
+        assert concluded.complete, concluded.problems
+        assert pq.read_table(archived).num_rows == 0
+        assert len(shop.rows("lines")) == 4 * shop.customers - 4
+        assert shop.holding(*texts(GONE)) == []
 
 
 class TestReleases:
