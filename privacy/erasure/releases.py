@@ -31,6 +31,7 @@ from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.release import manifest
 from airflow_veil.privacy.release.publish import commit
 from airflow_veil.privacy.release.workspace import Workspace
+from airflow_veil.privacy.retention.expiry import end
 from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.transforms.base import Binding
 
@@ -129,7 +130,7 @@ def _one(
         return replace(done, problems=(*done.problems, problem))
     if name not in at.destination.releases(record.dataset):
         # A kill came between its withdrawal and the ledger.
-        _withdraw(at, record, actor=actor)
+        end(at, record, actor=actor)
         return replace(done, withdrawn=(*done.withdrawn, name))
     matcher = look(at, record, graph, subjects)
     rows = None if matcher is None else _count(rows_of(at, record), matcher)
@@ -137,11 +138,11 @@ def _one(
         return replace(done, clean=(*done.clean, name))
     if matcher is not None and record.state is ReleaseState.CURRENT:
         made = _remake(at, record, matcher, batch_id=batch_id, actor=actor)
-        _withdraw(at, record, actor=actor)
+        end(at, record, actor=actor)
         if made is None:
             return replace(done, withdrawn=(*done.withdrawn, name), rows=done.rows + (rows or 0))
         return replace(done, remade={**(done.remade or {}), name: made}, rows=done.rows + (rows or 0))
-    _withdraw(at, record, actor=actor)
+    end(at, record, actor=actor)
     return replace(done, withdrawn=(*done.withdrawn, name), rows=done.rows + (rows or 0))
 
 
@@ -283,15 +284,6 @@ def _masked(name: str, column: pa.Array, matched: Matched) -> pa.Array:
         return column
     places = np.where(matched.cells[name], -1, np.arange(len(column)))
     return column.take(pa.array(places, mask=places < 0))
-
-
-def _withdraw(at: Workspace, record: ReleaseRecord, *, actor: str) -> None:
-    at.destination.withdraw(record.dataset, record.release_id)
-    at.ledger.expire(record.release_id, actor=actor)
-    # Whoever published meanwhile must not be hidden with the old one.
-    now = at.ledger.current(record.policy, record.dataset, destination=record.destination)
-    if now is not None and at.destination.current(record.dataset) is None:
-        at.destination.switch(record.dataset, now.release_id)
 
 
 def rows_of(at: Workspace, record: ReleaseRecord) -> Source:

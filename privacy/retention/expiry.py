@@ -49,18 +49,28 @@ def expire(workspace: Workspace, *, actor: str, now: datetime | None = None) -> 
         StorageError: A release cannot be withdrawn; it is ended by the next call.
         LedgerError: The ledger cannot be used.
     """
-    destination, ledger = workspace.destination, workspace.ledger
+    destination = workspace.destination
     found = due(workspace, now)
     mine = [each for each in found if each.destination == destination.name]
     current = 0
     for each in mine:
         current += destination.current(each.dataset) == each.release_id
-        destination.withdraw(each.dataset, each.release_id)
-        ledger.expire(each.release_id, actor=actor)
-        _show_current(workspace, each)
+        end(workspace, each, actor=actor)
     return Expired(
         releases=tuple(each.release_id for each in mine), current=current, elsewhere=len(found) - len(mine)
     )
+
+
+def end(workspace: Workspace, record: ReleaseRecord, *, actor: str) -> None:
+    """Withdraw one release from where consumers read, and mark it as expired; may be repeated.
+
+    Raises:
+        StorageError: It cannot be withdrawn.
+        LedgerError: The ledger cannot be used.
+    """
+    workspace.destination.withdraw(record.dataset, record.release_id)
+    workspace.ledger.expire(record.release_id, actor=actor)
+    _show_current(workspace, record)
 
 
 def _show_current(workspace: Workspace, ended: ReleaseRecord) -> None:
