@@ -28,6 +28,7 @@ from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.rewriting import postgres_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
 from airflow_veil.privacy.rewriting.loss import Loss
+from airflow_veil.privacy.rewriting.table_columns import check_there
 from airflow_veil.privacy.storage.postgres import PostgresSource
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class PostgresStore:
     def _check(self, connection: Connection, matcher: Matcher, keys: Sequence[str]) -> int:
         emptied = matcher.emptied
         oid = postgres_rows.check(connection, self.source, deletes=matcher.deletes, updates=bool(emptied))
-        postgres_rows.missing(self.source, [*matcher.columns, *keys, *emptied])
+        check_there(self.source, [*matcher.columns, *keys, *emptied])
         postgres_rows.check_cells(connection, self.source, oid, emptied)
         return oid
 

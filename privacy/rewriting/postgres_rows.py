@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
+from airflow_veil.privacy.rewriting.table_columns import takes_no_null
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.postgres import PostgresSource
 from airflow_veil.privacy.storage.table_name import quoted
@@ -133,11 +134,7 @@ def check_cells(connection: Connection, source: PostgresSource, oid: int, names:
     for name in names:
         found = connection.execute(_COLUMN, (oid, name)).fetchone()
         if found is None or found[0]:
-            raise SchemaError(
-                f"column {name} cannot be masked: it takes no null",
-                where=source.where,
-                fix="delete the rows, or let the column be nullable",
-            )
+            raise takes_no_null(name, source.where)
 
 
 def check_count(count: int, expected: int, where: str) -> None:
@@ -153,18 +150,6 @@ def check_count(count: int, expected: int, where: str) -> None:
             expected="no trigger or rule that keeps rows",
             fix="let the trigger or rule let them go",
         )
-
-
-def missing(source: PostgresSource, names: list[str]) -> None:
-    """Check that there are some columns.
-
-    Raises:
-        SchemaError: One is not there.
-    """
-    schema = source.schema()
-    absent = [name for name in names if name not in schema.names]
-    if absent:
-        raise SchemaError(f"there is no column {', '.join(absent)}", where=source.where)
 
 
 def table(source: PostgresSource) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
+from airflow_veil.privacy.rewriting.table_columns import takes_no_null
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.sqlite import WAIT_SECONDS, SqliteSource, arrow_array
 from airflow_veil.privacy.storage.table_name import quoted
@@ -91,18 +92,6 @@ def check(connection: sqlite3.Connection, source: SqliteSource) -> None:
         )
 
 
-def missing(source: SqliteSource, names: Iterable[str]) -> None:
-    """Check that there are some columns.
-
-    Raises:
-        SchemaError: One is not there.
-    """
-    schema = source.schema()
-    absent = [name for name in names if name not in schema.names]
-    if absent:
-        raise SchemaError(f"there is no column {', '.join(absent)}", where=source.where)
-
-
 def check_cells(connection: sqlite3.Connection, source: SqliteSource, names: Iterable[str]) -> None:
     """Check that cells of some columns can become null.
 
@@ -112,11 +101,7 @@ def check_cells(connection: sqlite3.Connection, source: SqliteSource, names: Ite
     for name in names:
         found = connection.execute(_COLUMN, (source.table.table, name)).fetchone()
         if found is None or any(found):
-            raise SchemaError(
-                f"column {name} cannot be masked: it takes no null",
-                where=source.where,
-                fix="delete the rows, or let the column be nullable",
-            )
+            raise takes_no_null(name, source.where)
 
 
 def lose(
