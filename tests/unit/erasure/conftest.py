@@ -10,16 +10,6 @@ from tests.unit.erasure.music import Music
 from tests.unit.erasure.music import make as make_music
 from tests.unit.erasure.shop import Shop
 
-from airflow_veil.privacy.ledger.ledger import Ledger
-
-
-@pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with its tables; copied, for making one takes a moment."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    Ledger.open(path).close()
-    return path
-
 
 @pytest.fixture
 def make_shop(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[..., Shop]]:

@@ -161,14 +161,6 @@ class Shop:
             workspace.__exit__()
 
 
-@pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with its tables; copied, for making one takes a moment."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    Ledger.open(path).close()
-    return path
-
-
 @pytest.fixture
 def make_shop(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[..., Shop]]:
     """Makes shops, each in a folder of its own."""

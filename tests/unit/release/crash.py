@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,10 @@ class Death:
             self()
 
 
-def work(task: str, folder: Path, number: int, moment: int, *, steps: bool = False) -> None:
+def work(task: str, folder: Path, number: int, moment: int, steps: bool) -> None:
     """Do a task on a shop until the moment of death."""
     shop = Shop(folder)
-    death = Death(moment)
-    sys.addaudithook(death.audit)
-    event.listen(Engine, "commit", death)
+    dies_at(moment)
     if task == "release":
         shop.release(night(number), steps=steps)
     else:
@@ -58,12 +57,24 @@ def work(task: str, folder: Path, number: int, moment: int, *, steps: bool = Fal
 
 def run(task: str, folder: Path, number: int, moment: int, *, steps: bool = False) -> int:
     """Do it in a process of its own; returns its exit code, `KILLED` if it was."""
+    return in_own_process(work, task, folder, number, moment, steps)
+
+
+def in_own_process(work: Callable[..., None], *arguments: Any) -> int:
+    """Do some work of a module's own in a process of its own; returns its exit code, `KILLED` if it was."""
     context = multiprocessing.get_context("forkserver")
     # Imported once by the server that all of them are forked from, not by each.
-    context.set_forkserver_preload([__name__, "airflow_veil.privacy.ledger.schema", "pandas"])
-    process = context.Process(target=work, args=(task, folder, number, moment), kwargs={"steps": steps})
+    context.set_forkserver_preload([work.__module__, "airflow_veil.privacy.ledger.schema", "pandas"])
+    process = context.Process(target=work, args=arguments)
     process.start()
     process.join()
     code: int | None = process.exitcode
     assert code is not None
     return code
+
+
+def dies_at(moment: int) -> None:
+    """Let this process die at its n-th moment."""
+    death = Death(moment)
+    sys.addaudithook(death.audit)
+    event.listen(Engine, "commit", death)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from contextlib import nullcontext
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from tests.unit.dp.asking import House, night
-from tests.unit.release.crash import Death
+from tests.unit.release.crash import dies_at
 
 from airflow_veil.privacy.errors import BudgetExhaustedError
 from airflow_veil.privacy.ledger.budgets import Budgets
@@ -63,9 +60,7 @@ def killed(folder: Path, number: int, moment: int) -> None:
     Budgets.reserve_waiting.__kwdefaults__.update(short_leases())
     # Renewals come by the clock, and would be moments that come and go.
     dp_release.held = lambda budgets, claim: nullcontext(claim)  # type: ignore[assignment]
-    death = Death(moment)
-    sys.addaudithook(death.audit)
-    event.listen(Engine, "commit", death)
+    dies_at(moment)
     House.release(_as_it_is(folder), number=number)
 
 

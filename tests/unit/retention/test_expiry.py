@@ -15,7 +15,6 @@ from airflow_veil.privacy.retention import expiry
 from airflow_veil.privacy.storage.folder import FolderDestination
 from airflow_veil.privacy.storage.sql import SqlDestination
 
-empty_ledger = releases.empty_ledger
 make_shop = releases.make_shop
 shop = releases.shop
 

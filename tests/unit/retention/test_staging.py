@@ -13,7 +13,6 @@ from airflow_veil.privacy.release import service
 from airflow_veil.privacy.retention import staging
 from airflow_veil.privacy.transforms.base import Step
 
-empty_ledger = releases.empty_ledger
 make_shop = releases.make_shop
 shop = releases.shop
 
