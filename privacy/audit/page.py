@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
+
+from airflow_veil.privacy.pages.frame import template
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -32,16 +34,8 @@ def page(certificate: Certificate) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    # What a certificate says is somebody's text: none of it is markup.
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"count": _count, "moment": _moment, "day": _day}
-    # Through the module's own package: `airflow_veil` is a namespace, which has no folder of its own.
-    text = files(__package__).joinpath("certificate.html").read_text("utf-8")
-    return environment.from_string(text)
+    spelled: dict[str, Callable[..., str]] = {"count": _count, "moment": _moment, "day": _day}
+    return template(__package__, "certificate.html", spelled)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.gate import said
 from airflow_veil.privacy.gate.figures import figures_of
+from airflow_veil.privacy.pages.frame import template
 from airflow_veil.privacy.policy.check_gate import OF_RISK
 
 if TYPE_CHECKING:
@@ -250,10 +250,4 @@ def _plain(text: str) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    # Through the module's own package: `airflow_veil` is a namespace, which has no folder of its own.
-    return environment.from_string(files(__package__).joinpath("card.html").read_text("utf-8"))
+    return template(__package__, "card.html")
