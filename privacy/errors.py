@@ -150,6 +150,10 @@ class ErasureError(VeilError):
     """A person cannot be erased as the policy says; the request stays open, and what is left is named."""
 
 
+class SyntheticError(VeilError):
+    """A synthetic table cannot be made as the policy says; nothing is published."""
+
+
 class AuditError(VeilError):
     """Evidence, a checkpoint or a proof is not what was recorded and signed, or cannot be checked."""
 

@@ -27,6 +27,7 @@ from airflow_veil.privacy.policy.erasure import Erasure, RowsErasure
 from airflow_veil.privacy.policy.gate import Gate
 from airflow_veil.privacy.policy.names import Name, Period
 from airflow_veil.privacy.policy.retention import Retention
+from airflow_veil.privacy.policy.synthetic import Synthetic
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.transforms.base import Transform
@@ -251,3 +252,5 @@ class Policy(Described):
     """Statistics that may be released with noise, and the budgets that pay for them."""
     erasure: Erasure | None = None
     """How people are erased when they ask for it."""
+    synthetic: Synthetic | None = None
+    """Tables that are made up, and how."""

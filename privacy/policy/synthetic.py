@@ -1,0 +1,299 @@
+"""`synthetic:` in a policy: tables that are made up, after what was learned of the real ones or of nothing at all.
+
+What a column may hold is written here, never looked up in the private table. A column that is not named is not made.
+Direct identifiers and free text are never learned: they are invented, or left out.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from airflow_veil.privacy.described import Described
+from airflow_veil.privacy.policy.differential_privacy import Bounds, Number, Spend
+from airflow_veil.privacy.policy.gate import Share
+from airflow_veil.privacy.policy.names import Name, Period
+
+
+class Numbers(Described):
+    """Numbers between two bounds."""
+
+    bounds: Bounds
+    """The least and the greatest: others are clamped. Known beforehand, never looked up."""
+    bins: Annotated[int, Field(ge=2, le=256)] = 32
+    """Into how many bins of equal width a method that counts divides them."""
+    edges: Annotated[tuple[Number, ...], Field(min_length=2)] | None = None
+    """The edges of the bins, in place of `bins`."""
+
+
+class Categories(Described):
+    """One of a few values, all of them public."""
+
+    values: Annotated[tuple[str | int | bool, ...], Field(min_length=1)] | None = None
+    """The values; those of the column in the data set if left out."""
+    other: str | int | None = None
+    """What a value counts as that is not in the list; without it, such a row is refused."""
+
+
+class Dates(Described):
+    """Days between two of them."""
+
+    bounds: Annotated[tuple[date, ...], Field(min_length=2, max_length=2)]
+    """The first and the last."""
+    bins: Annotated[int, Field(ge=2, le=256)] = 32
+    """Into how many parts of equal length a method that counts divides them."""
+
+
+class Invented(Described):
+    """Made up by Faker, without a look at the data."""
+
+    provider: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Faker's name for it, such as `name` or `street_address`."""
+    locale: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}_[A-Z]{2}$")] = "en_US"
+    """The locale that it is made up for."""
+    unique: bool = False
+    """Whether no two rows have the same."""
+
+
+class Key(Described):
+    """Numbers from 1, by which other tables refer to the row."""
+
+
+class Reference(Described):
+    """The key of a row of another synthetic table."""
+
+    to: Annotated[str, StringConstraints(pattern=r"^[^.]+\.[^.]+$")]
+    """table.column"""
+
+
+class SyntheticColumn(Described):
+    """What a synthetic column holds: exactly one word."""
+
+    numbers: Numbers | None = None
+    categories: Categories | None = None
+    dates: Dates | None = None
+    invented: Invented | None = None
+    key: Key | None = None
+    reference: Reference | None = None
+    nulls: bool = False
+    """Whether it can be empty; without, rows in which it is are refused."""
+
+    WORDS: ClassVar[tuple[str, ...]] = (
+        "numbers", "categories", "dates", "invented", "key", "reference",
+    )  # fmt: skip
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        """A bare `key` or `categories` needs no parameters."""
+        return {value: {}} if value in ("key", "categories") else value
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(getattr(self, word) is not None for word in self.WORDS) != 1:
+            raise PydanticCustomError("synthetic_column", "a synthetic column holds exactly one of {words}", {
+                "words": ", ".join(self.WORDS)
+            })  # fmt: skip
+        return self
+
+    @property
+    def word(self) -> str:
+        """Its word."""
+        return next(word for word in self.WORDS if getattr(self, word) is not None)
+
+    @property
+    def learned(self) -> bool:
+        """Whether a model learns it from the data."""
+        return self.word in ("numbers", "categories", "dates")
+
+
+class Inequality(Described):
+    """A column is never greater than another."""
+
+    low: str
+    high: str
+    strict: bool = False
+    """Whether they are never equal."""
+
+
+class Constraint(Described):
+    """What holds in every row: exactly one word."""
+
+    inequality: Inequality | None = None
+    """A column is never greater than another."""
+    combinations: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """Columns whose values occur together only as they do in the data; for methods without a guarantee."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.inequality is None) == (self.combinations is None):
+            raise PydanticCustomError("constraint", "a constraint is exactly one of inequality, combinations")
+        return self
+
+
+class SyntheticTable(Described):
+    """One table that is made up; it is named as the data set that it stands for."""
+
+    columns: Annotated[dict[str, SyntheticColumn], Field(min_length=1)]
+    """Its columns. One that is not named is not made."""
+    constraints: tuple[Constraint, ...] = ()
+    """What holds in every row."""
+    rows: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """How many rows are made; of a table that refers to another, as many as the model gives each row."""
+
+
+class Copula(Described):
+    """SDV's Gaussian copula: one table, fast, no guarantee."""
+
+
+class Ctgan(Described):
+    """SDV's CTGAN (Xu et al. 2019): one table, no guarantee."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 300
+
+
+class Tvae(Described):
+    """SDV's TVAE (Xu et al. 2019): one table, no guarantee."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 300
+
+
+class Hma(Described):
+    """SDV's HMA: related tables, no guarantee."""
+
+
+class Par(Described):
+    """SDV's PAR: sequences of rows, such as the visits of a patient, no guarantee."""
+
+    sequence: str
+    """The column that says which sequence a row is of; it is a key or a reference."""
+    order: str
+    """The column that orders the rows of a sequence."""
+    context: tuple[str, ...] = ()
+    """Columns that do not change within a sequence."""
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 128
+
+
+class Mst(Described):
+    """MST (McKenna, Miklau, Sheldon 2021): noisy marginals on a tree, differentially private."""
+
+
+class Aim(Described):
+    """AIM (McKenna et al. 2022): noisy marginals chosen round by round, differentially private."""
+
+    rounds: Annotated[int, Field(ge=1, le=200)] = 10
+    """How many marginals are chosen."""
+
+
+class Nothing(Described):
+    """Columns by their specification alone; no row is read. For test environments."""
+
+
+class Method(Described):
+    """How tables are made: exactly one word."""
+
+    gaussian_copula: Copula | None = None
+    ctgan: Ctgan | None = None
+    tvae: Tvae | None = None
+    hma: Hma | None = None
+    par: Par | None = None
+    mst: Mst | None = None
+    aim: Aim | None = None
+    faker: Nothing | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {value: None}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise PydanticCustomError("method_count", "a method is exactly one word, with its parameters")
+        return {word: {} if parameters is None else parameters for word, parameters in value.items()}
+
+    @property
+    def word(self) -> str:
+        """Its word."""
+        return next(word for word in type(self).model_fields if getattr(self, word) is not None)
+
+    @property
+    def private(self) -> bool:
+        """Whether it is differentially private, and paid for."""
+        return self.word in ("mst", "aim")
+
+
+class SyntheticBounds(Described):
+    """What the evaluation of a synthetic release must keep to; what was not measured does not."""
+
+    singling_out_max: Share | None = 0.1
+    linkability_max: Share | None = 0.1
+    inference_max: Share | None = 0.1
+    membership_tpr_max: Share | None = None
+    """True positives of a membership attack at 1 % false ones; it needs models that are fitted anew, so it is slow."""
+    matches_max: Share | None = 0.05
+    """By how much more often values and rows of the training data occur than those of the hold-out."""
+    quality_min: Share | None = None
+    """SDMetrics' quality."""
+
+
+class Evaluate(Described):
+    """How a synthetic release is looked at before it is published, on rows that the model never saw."""
+
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """The share of people who are kept from the model."""
+    knows: tuple[str, ...] = ()
+    """What an attacker knows; the quasi-identifiers if left out."""
+    secrets: tuple[str, ...] = ()
+    """What an attacker wants to know; the sensitive columns if left out."""
+    target: str | None = None
+    """The column that a model is to tell by the others."""
+    protected: str | None = None
+    """The column across which that model should be fair."""
+    shadows: Annotated[int, Field(ge=4, le=256)] = 16
+    """How many models the membership attack fits."""
+    bounds: SyntheticBounds = SyntheticBounds()
+    """What must hold, or the release is denied."""
+
+
+def _evaluate(value: Any) -> Any:
+    return {} if value is None else value
+
+
+class Synthesis(Described):
+    """Tables that are made up together."""
+
+    tables: Annotated[dict[Name, SyntheticTable], Field(min_length=1)]
+    """The tables, by the data sets that they stand for."""
+    method: Method
+    """How they are made."""
+    fit_rows: Annotated[int, Field(ge=100, le=100_000_000)] = 100_000
+    """How many rows of a table a model learns from at most, drawn at random by people; memory is bounded by it."""
+    budget: Name | None = None
+    """The budget that pays, where the method is differentially private."""
+    spend: Spend | None = None
+    """What each fitted model costs."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Makes a run repeatable, but for noise that protects people."""
+    evaluate: Annotated[Evaluate, BeforeValidator(_evaluate)] | None = None
+    """How it is looked at before it is published; needed where a method without a guarantee learns from people."""
+    model_expires_after: Period = "P30D"
+    """How long a fitted model is kept: it is personal data."""
+    show_scores: bool = False
+    """Whether scores that were computed on private rows stand on the card. They tell something of these rows."""
+    description: str = ""
+    """What it is for, in plain words."""
+
+
+class Synthetic(Described):
+    """Synthetic tables, each released under its name."""
+
+    releases: Annotated[dict[Name, Synthesis], Field(min_length=1)]
+    """What is made up, by name."""
+    schedule: str | None = "@weekly"
+    """When the DAG runs (cron or an Airflow preset); null for runs by hand only."""
+
+
+PRIVATE: tuple[Literal["mst", "aim"], ...] = ("mst", "aim")
+"""Methods that are differentially private."""

@@ -1,0 +1,1 @@
+"""Synthetic data: models of tables, what they are made of, and rows drawn from them."""
