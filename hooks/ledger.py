@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -44,8 +45,24 @@ class LedgerHook(BaseHook):
 
         if self.ledger_conn_id is None:
             return own_ledger(settings())
+        return Ledger.open(self._target())
+
+    def look(self) -> Ledger:
+        """Open the ledger to read it: nothing is made and nothing upgraded.
+
+        Raises:
+            MissingConnectionError: A connection is named and missing.
+            LedgerError: There is none, it is of another version, or it cannot be used.
+        """
+        from airflow_veil.privacy.ledger.ledger import Ledger
+
+        return Ledger.look(self._target())
+
+    def _target(self) -> str | Path:
+        if self.ledger_conn_id is None:
+            return settings().ledger
         found = connection.fetch(self.ledger_conn_id, types=(self.conn_type, "postgres"))
-        return Ledger.open(connection.postgres_url(found))
+        return connection.postgres_url(found)
 
     def test_connection(self) -> tuple[bool, str]:
         """Open the ledger; what the connection form's test button runs."""

@@ -29,3 +29,19 @@ def settings() -> Settings:
         if value:
             env[variable] = value
     return Settings.from_env(env)
+
+
+def page_ledger() -> str | None:
+    """The connection of the ledger that the page shows; None for the installation's own ledger."""
+    from airflow.sdk import conf
+
+    return conf.get(SECTION, "page_ledger_conn_id", fallback=None) or None
+
+
+def base_path() -> str:
+    """The path under which Airflow's pages are reached, without a slash at its end; empty at the root."""
+    from urllib.parse import urlsplit
+
+    from airflow.sdk import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")

@@ -149,6 +149,10 @@ _CONFIG = {
             "Where the example DAG of evidence anchors it: a file, a folder or a git repository outside the database.",
             "/mnt/worm/checkpoints/",
         ),
+        "page_ledger_conn_id": _option(
+            "Connection of the ledger that the page in Airflow shows; the installation's own by default.",
+            "veil_ledger",
+        ),
         "policies": _option(
             "Folder of the policies that the example DAG files make DAGs of.", "/opt/airflow/policies"
         ),

@@ -30,12 +30,13 @@ LOCK_SECONDS = 30
 _ADVISORY_LOCK = 0x368B114D757CEB82
 
 
-def connect(target: str | Path) -> Engine:
+def connect(target: str | Path, *, make: bool = True) -> Engine:
     """The engine of a ledger; nothing is opened yet, but a new SQLite file is made.
 
     Args:
         target: A file, or a URL: `sqlite:///ledger.db`, `postgresql://user:password@host/database`. A new
             file is readable by its owner alone.
+        make: Whether a SQLite file is made that is not there.
 
     Returns:
         An engine that keeps no connections, so it can outlive a fork or a restart of the database.
@@ -45,7 +46,12 @@ def connect(target: str | Path) -> Engine:
     """
     url = _url_of(target)
     if url.get_backend_name() == "sqlite":
-        _make_file(url)
+        if make:
+            _make_file(url)
+        elif not Path(url.database or "").exists():
+            raise permanent(
+                "there is no ledger yet", where=url.database or "", fix="run a release, which makes it"
+            )
         engine = create_engine(
             url, poolclass=NullPool, connect_args={"timeout": LOCK_SECONDS}, hide_parameters=True
         )

@@ -19,7 +19,7 @@ from airflow_veil.privacy.ledger.fault import permanent
 from airflow_veil.privacy.ledger.holds import Holds
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
 from airflow_veil.privacy.ledger.retention import RetentionRuns
-from airflow_veil.privacy.ledger.schema import upgrade
+from airflow_veil.privacy.ledger.schema import check, upgrade
 from airflow_veil.privacy.ledger.suppression import SuppressionList
 from airflow_veil.privacy.ledger.tree import EvidenceTree
 
@@ -49,6 +49,20 @@ class Ledger:
         """
         engine = connect(target)
         upgrade(engine)
+        return cls(engine)
+
+    @classmethod
+    def look(cls, target: str | Path) -> Ledger:
+        """Open a ledger to read it: nothing is made and nothing upgraded.
+
+        Args:
+            target: As for `open`.
+
+        Raises:
+            LedgerError: There is none, it is of another version, or it cannot be opened.
+        """
+        engine = connect(target, make=False)
+        check(engine)
         return cls(engine)
 
     def close(self) -> None:
@@ -252,6 +266,16 @@ class Ledger:
         """Releases of a policy, of a data set or of all, the newest first."""
         with reading(self._engine) as connection:
             return releases.listed(connection, policy, dataset)
+
+    def latest(self) -> tuple[ReleaseRecord, ...]:
+        """The current release of each data set and destination; where there is none, the last that was published."""
+        with reading(self._engine) as connection:
+            return releases.latest(connection)
+
+    def staged(self) -> tuple[ReleaseRecord, ...]:
+        """Releases that were begun and not published yet, the newest first."""
+        with reading(self._engine) as connection:
+            return releases.staged(connection)
 
     def due(self, now: datetime | None = None) -> tuple[ReleaseRecord, ...]:
         """Published releases past their expiry, now or at an aware time, that `expire` has not marked."""

@@ -19,7 +19,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select, update
 
 from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.ledger import evidence
@@ -272,6 +272,24 @@ def current(
 def listed(connection: Connection, policy: str | None, dataset: str | None) -> tuple[ReleaseRecord, ...]:
     """Releases, the newest first."""
     return tuple(_select(connection, *_named(policy, dataset, None)))
+
+
+def latest(connection: Connection) -> tuple[ReleaseRecord, ...]:
+    """The current release of each data set and destination, or else the last that was published; by name."""
+    row = releases.c
+    place = (row.policy, row.dataset, row.destination)
+    newest = case((row.state == ReleaseState.CURRENT, 0), else_=1), row.published_seq.desc()
+    ranked = select(
+        row.release_id, func.row_number().over(partition_by=place, order_by=newest).label("rank")
+    ).where(row.published_seq.is_not(None))
+    first = ranked.subquery()
+    found = _select(connection, row.release_id.in_(select(first.c.release_id).where(first.c.rank == 1)))
+    return tuple(sorted(found, key=lambda each: (each.policy, each.dataset, each.destination)))
+
+
+def staged(connection: Connection) -> tuple[ReleaseRecord, ...]:
+    """Releases that were begun and not published yet, the newest first."""
+    return tuple(_select(connection, releases.c.state == ReleaseState.STAGED))
 
 
 def due(connection: Connection, now: datetime) -> tuple[ReleaseRecord, ...]:

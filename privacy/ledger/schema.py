@@ -35,6 +35,22 @@ def upgrade(engine: Engine) -> None:
             _migrate(connection)
 
 
+def check(engine: Engine) -> None:
+    """See that the tables have `VERSION`; nothing is changed.
+
+    Raises:
+        LedgerError: They are older or newer than this code, or the database refuses.
+    """
+    with reading(engine) as connection:
+        found = _version(engine, connection)
+    if found != VERSION:
+        raise permanent(
+            f"the ledger has version {found or 'none'} of its tables, and this airflow-veil reads {VERSION}",
+            where=f"ledger {name_of(engine)}",
+            fix="run a task or a command of this airflow-veil, which brings them up to date",
+        )
+
+
 def _version(engine: Engine, connection: Connection) -> str | None:
     """The version of the tables; None where there are none."""
     if not inspect(connection).has_table(VERSION_TABLE):

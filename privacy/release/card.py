@@ -120,9 +120,14 @@ def markdown(told: Card) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def html(told: Card) -> str:
-    """The card as a page: one file that loads nothing, and prints."""
-    return _template().render(card=told)
+def html(told: Card, *, back: str | None = None) -> str:
+    """The card as a page: one file that loads nothing, and prints.
+
+    Args:
+        told: The card.
+        back: Where a link leads back to, if there is a page that it was opened from.
+    """
+    return _template().render(card=told, back=back)
 
 
 def _origin(manifest: Mapping[str, Any]) -> Section:
