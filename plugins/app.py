@@ -6,7 +6,7 @@ application inherits no check. Releases are Assets of Airflow, so whoever may se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -95,7 +95,13 @@ def _overview(request: Request, root: Root) -> HTMLResponse:
     # In Airflow's frame a link out of it would open Airflow within Airflow.
     framed = request.headers.get("sec-fetch-dest") == "iframe"
     answer_at = None if framed else f"{root.rpartition('/')[0]}/required_actions"
-    return _page("overview.html", root=root, latest=latest, waiting=waiting, now=now, answer_at=answer_at)
+    told: dict[str, Any] = {
+        "latest": latest,
+        "words": _words(latest),
+        "waiting": waiting,
+        "answer_at": answer_at,
+    }
+    return _page("overview.html", root=root, now=now, **told)
 
 
 def _dataset(policy: str, dataset: str, root: Root) -> HTMLResponse:
@@ -103,9 +109,8 @@ def _dataset(policy: str, dataset: str, root: Root) -> HTMLResponse:
     with _opened() as ledger:
         found = overview.history(ledger, policy, dataset, now)
     charts = [_chart(line, root) for line in found.lines]
-    return _page(
-        "dataset.html", root=root, policy=policy, dataset=dataset, history=found, charts=charts, now=now
-    )
+    told: dict[str, Any] = {"history": found, "words": _words(found.releases), "charts": charts}
+    return _page("dataset.html", root=root, now=now, policy=policy, dataset=dataset, **told)
 
 
 def _release(release_id: str, root: Root) -> HTMLResponse:
@@ -133,15 +138,28 @@ def _chart(line: overview.Line, root: str) -> dict[str, Any]:
         [(at, value) for at, value, _ in line.points],
         bounds={_BOUNDS[part]: bound for part, bound in line.bounds.items()},
         spelled=lambda value: said.figure(line.word, _whole(value)),
+        highest=None if line.word in said.WHOLE else 1.0,
         links=[f"{root}/releases/{quote(name, safe='')}" for _, _, name in line.points],
     )
     was = f"{len(line.points)} releases, from {said.figure(line.word, _whole(first))} to {now}"
     return {"title": title, "now": now, "svg": Markup(chart.svg(drawn, title=title, describe=was))}  # noqa: S704
 
 
-def _spelled(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Figures in words, in the order of the words."""
-    return [(said.WORDS[word], said.figure(word, figures[word])) for word in said.WORDS if word in figures]
+def _figure(figures: Mapping[str, Any], word: str) -> str:
+    """A figure in words; nothing where it was not measured or does not apply."""
+    return "" if figures.get(word) is None else said.figure(word, figures[word])
+
+
+def _words(releases: Iterable[overview.Seen]) -> list[str]:
+    """The figures that one of some releases has, in the order of the words."""
+    there = {word for each in releases for word, value in each.figures.items() if value is not None}
+    return [word for word in said.WORDS if word in there]
+
+
+def _gate(of: tuple[str, object]) -> tuple[str, str]:
+    """What the gate said of a release, and how it looks."""
+    outcome, published = of
+    return ("approved", "good") if outcome == "approval" and published else OUTCOMES.get(outcome, ("", ""))
 
 
 def _whole(value: float) -> float:
@@ -157,9 +175,11 @@ def _template(name: str) -> Template:
     filters: dict[str, Callable[..., Any]] = {
         "day": lambda at: f"{at:%Y-%m-%d %H:%M} UTC" if at else "",
         "state": lambda state: STATES[str(state)],
-        "outcome": lambda word: OUTCOMES.get(word, ("", "")),
+        "gate": _gate,
         "reason": said.reason,
-        "figures": _spelled,
+        "figure": _figure,
+        "word": said.WORDS.__getitem__,
+        "short": lambda word: said.SHORT.get(word, said.WORDS[word]),
         "segment": lambda text: quote(text, safe=""),
     }
     return template(__package__, name, filters)

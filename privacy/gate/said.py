@@ -20,7 +20,19 @@ WORDS = {
     "budget_max": "Share of the privacy budget that is spent",
 }
 """What each figure is."""
-_WHOLE = ("k", "distinct_l")
+SHORT = {
+    "k": "k",
+    "distinct_l": "l",
+    "prosecutor_max": "Highest risk",
+    "average_max": "Average risk",
+    "unique_max": "Alone",
+    "t_max": "t",
+    "kept_rows": "Kept rows",
+    "budget_max": "Budget spent",
+}
+"""The same, as the heading of a column."""
+WHOLE = ("k", "distinct_l")
+"""Figures that are whole numbers; all others are shares, from 0 to 1, or as t is."""
 _PLAIN = ("t_max",)
 _PARTS = {
     "missing": "it was not measured",
@@ -40,7 +52,7 @@ def figure(word: str, value: Any) -> str:
     """A figure as people write it: `5`, `20 %`."""
     if value is None:
         return "does not apply"
-    if word in _WHOLE:
+    if word in WHOLE:
         return f"{value:,}"
     if word in _PLAIN:
         return f"{value:.3g}"

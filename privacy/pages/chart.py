@@ -89,6 +89,7 @@ def over_time(
     *,
     bounds: Mapping[str, float],
     spelled: Any,
+    highest: float | None = None,
     links: Sequence[str] = (),
 ) -> Figure:
     """A figure over time, with the bounds that it has to keep to.
@@ -97,9 +98,11 @@ def over_time(
         points: When, aware, and how much; the oldest first.
         bounds: Bounds by what they are; dashed.
         spelled: Spells a value.
+        highest: What no value is above; none is below 0.
         links: Where a click on a point leads.
     """
     from matplotlib.dates import date2num
+    from matplotlib.ticker import MaxNLocator
 
     drawn, axes = figure()
     times, values = [float(date2num(at)) for at, _ in points], [value for _, value in points]
@@ -113,15 +116,20 @@ def over_time(
         axes.axhline(bound, color=colour, linestyle=style, linewidth=1.2)
         axes.annotate(
             word,
-            (0, bound),
+            (1, bound),
             xycoords=("axes fraction", "data"),
-            xytext=(3, 2),
+            xytext=(4, 0),
             textcoords="offset points",
             color=colour,
             fontsize=8,
+            verticalalignment="center",
         )
     axes.yaxis.set_major_formatter(lambda value, _: spelled(value))
     axes.margins(y=0.25)
+    least, most = axes.get_ylim()
+    room = 0.06 * (most - least)
+    axes.set_ylim(max(least, -room), most if highest is None else min(most, highest + room))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, prune=None, integer=highest is None))
     _dates(axes, times)
     return drawn
 

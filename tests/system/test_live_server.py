@@ -1,4 +1,4 @@
-"""Against a live Airflow API server: the provider is listed, its connections have forms and a working test button."""
+"""Against a live Airflow API server: provider, connection forms and test button, and the pages behind a login."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from tests.airflow_home import AirflowHome
 
 from airflow_veil.privacy.keys.file import KeyFile
+from airflow_veil.privacy.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.airflow
 
@@ -27,6 +28,17 @@ class Server:
     home: AirflowHome
     url: str
     token: str = ""
+
+    def page(self, path: str, *, cookie: bool) -> tuple[int, str]:
+        """A page, asked for as a frame of Airflow does, with its cookie or without."""
+        request = urllib.request.Request(self.url + path)
+        if cookie:
+            request.add_header("Cookie", f"_token={self.token}")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
         request = urllib.request.Request(self.url + path, method="POST" if body is not None else "GET")
@@ -42,7 +54,9 @@ class Server:
 def server(airflow_home: Callable[..., AirflowHome]) -> Iterator[Server]:
     """`airflow api-server` on a free port, until the test ends."""
     home = airflow_home(
-        AIRFLOW__CORE__TEST_CONNECTION="Enabled", AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True"
+        AIRFLOW__CORE__TEST_CONNECTION="Enabled",
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="False",
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS="admin:admin",
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -66,8 +80,12 @@ def _token(running: Server, process: subprocess.Popen[bytes]) -> str:
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            return str(running.call("/auth/token")["access_token"])
-        except (urllib.error.URLError, ConnectionError):
+            passwords = json.loads(
+                (running.home.path / "simple_auth_manager_passwords.json.generated").read_text()
+            )
+            told = {"username": "admin", "password": passwords["admin"]}
+            return str(running.call("/auth/token", told)["access_token"])
+        except (urllib.error.URLError, ConnectionError, FileNotFoundError):
             time.sleep(1)
     raise AssertionError((running.home.path / "server.log").read_text()[-3000:])
 
@@ -109,3 +127,21 @@ class TestLiveServer:
         )
         assert not unreachable["status"]
         assert "very-secret" not in unreachable["message"]
+
+        self._pages(server)
+
+    def _pages(self, server: Server) -> None:
+        """The pages stand in Airflow's menu, and are closed to who is not logged in."""
+        listed = server.call("/api/v2/plugins")["plugins"]
+        (plugin,) = (each for each in listed if each["name"] == "airflow_veil")
+        (view,) = plugin["external_views"]
+        assert (view["href"], view["url_route"], view["destination"]) == ("/veil/", "veil", "nav")
+
+        Ledger.open(server.home.veil / "ledger.db").close()
+        for path in ("/veil/", "/veil/datasets/shop/people", "/veil/releases/none"):
+            assert server.page(path, cookie=False)[0] == 401
+        status, page = server.page("/veil/", cookie=True)
+        assert status == 200
+        assert "Nothing was released yet" in page
+        assert server.page("/veil/releases/none", cookie=True)[0] == 404
+        assert server.page("/veil/openapi.json", cookie=True)[0] == 404

@@ -127,8 +127,9 @@ class TestOverview:
         assert first not in page
         assert f'href="{PREFIX}/datasets/shop/people"' in page
         assert "went out by itself" in page
-        assert re.search(r"<div>4 <span[^>]*>Size of the smallest group of look-alikes", page)
-        assert "100 %" in page
+        assert 'title="Size of the smallest group of look-alikes">k<' in page
+        assert '<td class="n">4</td>' in page
+        assert '<td class="n">100 %</td>' in page
 
     def test_what_waits(self, inside: TestClient, shop: Shop) -> None:
         """Why, since when, and by whom it is approved; not once it is published."""
