@@ -45,22 +45,27 @@ def find(paths: Sequence[Path], exclude: Sequence[str]) -> Found:
     Raises:
         BadParameter: A path is not there, or two policies would share a plan file.
     """
-    policies: dict[Path, Path] = {}
-    orphans: dict[Path, Path] = {}
+    policies: dict[str, Path] = {}
+    orphans: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
             for file in _files(path, exclude):
                 if file.name.endswith(SUFFIX):
                     if not _policy_of(file) and _looks_like_a_plan(file):
-                        orphans.setdefault(file.resolve(), file)
+                        orphans.setdefault(_real(file), file)
                 elif plan_file(file).exists() or looks_like_a_policy(file):
-                    policies.setdefault(file.resolve(), file)
+                    policies.setdefault(_real(file), file)
         elif path.exists():
-            policies.setdefault(path.resolve(), path)
+            policies.setdefault(_real(path), path)
         else:
             raise typer.BadParameter(f"there is no {path}", param_hint="POLICY")
     _one_plan_each(tuple(policies.values()))
     return Found(policies=tuple(policies.values()), orphans=tuple(orphans.values()))
+
+
+def _real(path: Path) -> str:
+    """Where a path leads; one that leads nowhere is itself."""
+    return os.path.realpath(path)
 
 
 def looks_like_a_policy(file: Path) -> bool:
@@ -105,9 +110,9 @@ def _is_excluded(path: Path, root: Path, exclude: Sequence[str]) -> bool:
 
 
 def _one_plan_each(policies: Sequence[Path]) -> None:
-    plans: dict[Path, Path] = {}
+    plans: dict[str, Path] = {}
     for policy in policies:
-        other = plans.setdefault(plan_file(policy).resolve(), policy)
+        other = plans.setdefault(_real(plan_file(policy)), policy)
         if other is not policy:
             raise typer.BadParameter(f"{other} and {policy} would share a plan file; rename one")
 
