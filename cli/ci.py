@@ -41,7 +41,7 @@ def ci(
         int | None,
         typer.Option(
             min=1,
-            help="With --against-source: measure the risk of the first so many rows.",
+            help="With --against-source: measure the risk of so many rows from all over it.",
             show_default=False,
         ),
     ] = None,

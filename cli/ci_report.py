@@ -137,7 +137,7 @@ class Report:
 
     def uri_of(self, file: Path) -> str:
         """The same as a relative URI."""
-        return quote(self.place_of(file))
+        return quote(self.place_of(file), errors="replace")
 
     def as_dict(self) -> dict[str, Any]:
         """The report for a machine to read."""

@@ -45,7 +45,7 @@ def sarif(report: Report, *, version: str) -> bytes:
         "results": list(_results(report, items, rules)),
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return (json.dumps(log, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(log, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(errors="replace")
 
 
 def _rule(rule: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.release.assess import known_in, measured
 from airflow_veil.privacy.release.trial import treated
 from airflow_veil.privacy.storage.base import Source
+from airflow_veil.privacy.storage.spread import SpreadSource
 
 _VERSION = 1
 _PUBLIC = b"airflow-veil: the key of samples, which protects nothing"
@@ -72,7 +73,7 @@ def sampled(loaded: LoadedPolicy, dataset: str, source: Source, *, rows: int | N
         loaded: A policy that checks.
         dataset: The data set.
         source: The sample.
-        rows: Only the first so many rows; all if not said.
+        rows: So many rows from all over it; all if not said.
 
     Raises:
         SchemaError: The sample does not fit the policy.
@@ -81,7 +82,7 @@ def sampled(loaded: LoadedPolicy, dataset: str, source: Source, *, rows: int | N
     """
     keys = SampleKeys()
     plan = bind(loaded, dataset, source.schema(), key_version=keys.current)
-    tried = treated(loaded, plan, source, keys, rows=rows)
+    tried = treated(loaded, plan, source if rows is None else SpreadSource(source, rows), keys)
     known = known_in(loaded.policy.datasets[dataset], tried.release.column_names)
     risk = measured(tried.release, known) if known.quasi_identifiers and tried.release.num_rows else None
     found: dict[str, Any] = {

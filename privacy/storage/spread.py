@@ -12,11 +12,12 @@ The rows are told by their places alone, so that the same source gives the same 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from airflow_veil.privacy.storage.base import Source
+from airflow_veil.privacy.storage.base import DatasetIdentity, Source
 from airflow_veil.privacy.storage.batches import rebatch
 
 STRETCHES = 32
@@ -52,6 +53,36 @@ def spread(source: Source, columns: Sequence[str], *, rows: int) -> Iterator[pa.
     if isinstance(source, Spreading):
         return source.spread(columns, rows=rows)
     return first(source.batches(columns, batch_rows=max(1, min(rows, _BATCH_ROWS))), rows)
+
+
+@dataclass(frozen=True)
+class SpreadSource:
+    """Some rows of a source as a source; see `spread`.
+
+    Attributes:
+        source: The source.
+        rows: How many rows at most.
+    """
+
+    source: Source
+    rows: int
+
+    @property
+    def identity(self) -> DatasetIdentity:
+        """That of the source."""
+        return self.source.identity
+
+    def schema(self) -> pa.Schema:
+        """That of the source."""
+        return self.source.schema()
+
+    def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """See `Source.batches`."""
+        return rebatch(spread(self.source, columns, rows=self.rows), batch_rows)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """That of the source."""
+        return self.source.fingerprint()
 
 
 def first(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

@@ -322,7 +322,7 @@ class TestRisk:
         assert measured == [("configs/retail.yaml", "customers")]
 
     def test_rows_of_the_source(self, bare: Installation) -> None:
-        """The first rows of each source."""
+        """So many rows of each source."""
         code, items = found(bare, bare.policy, "--against-source", "--rows", "50")
 
         assert code == 0

@@ -134,7 +134,7 @@ class TestSarif:
         for each in (
             report(*MIXED),
             report(),
-            report(case(item(message=NASTY.encode("utf-8", "replace").decode()))),
+            report(case(item(message=NASTY))),
         ):
             validator.validate(json.loads(sarif(each, version="0.1.0")))
         broken = json.loads(sarif(report(*MIXED), version="0.1.0"))
@@ -163,6 +163,14 @@ class TestSarif:
             assert physical["region"] == {"startLine": 3, "startColumn": 7}
             assert re.fullmatch("[0-9a-f]{64}", each["partialFingerprints"][FINGERPRINT])
         assert str(ROOT) not in json.dumps(log)
+
+    def test_whatever_stands_in_a_message(self) -> None:
+        """What has no place in UTF-8 is replaced, in messages and in names of files."""
+        odd = item(message=NASTY, file=ROOT / "\udcff.yaml")
+        (result,) = json.loads(sarif(report(case(odd)), version="1"))["runs"][0]["results"]
+
+        assert "<b> & \"c\" 'd' ]]> \x00\x1b[31m é ?" in result["message"]["text"]
+        assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "%3F.yaml"
 
     def test_what_could_not_be_looked_at_is_no_result(self) -> None:
         """It is a notification of a run that did not succeed."""
