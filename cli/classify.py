@@ -20,7 +20,12 @@ _POLICIES = (".yaml", ".yml")
 
 Rows = Annotated[
     int | None,
-    typer.Option("--rows", min=1, help="How many rows of a source are looked at.", show_default="100,000"),
+    typer.Option(
+        "--rows",
+        min=1,
+        help="How many rows of a source are looked at, spread over it.",
+        show_default="100,000",
+    ),
 ]
 AllRows = Annotated[bool, typer.Option("--all-rows", help="Look at every row.")]
 
@@ -47,7 +52,7 @@ def classify(
     [bold]Examples[/bold]
 
     [green]veil classify customers.parquet[/green]
-    The first 100,000 rows of a file.
+    100,000 rows from all over a file.
 
     [green]veil classify shop.yaml --dataset customers --all-rows[/green]
     All rows of a data set, against its policy.

@@ -8,7 +8,7 @@ import typer
 
 from airflow_veil.cli import console
 from airflow_veil.cli.options import OneDataset, Policy
-from airflow_veil.cli.plan import treatment_text
+from airflow_veil.privacy.plan.treatment_text import treatment_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,6 +11,7 @@ from airflow_veil.cli import (
     audit,
     budget,
     check,
+    ci,
     classify,
     demo,
     detokenize,
@@ -64,6 +65,7 @@ _COMMANDS = (
     run.run,
     risk.risk,
     trial.trial,
+    ci.ci,
     detokenize.detokenize,
     schema.schema,
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_veil.cli import console
 from airflow_veil.cli.options import Dataset, Policy
+from airflow_veil.privacy.plan.treatment_text import treatment_text
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
@@ -98,14 +98,6 @@ def _row(column: PlannedColumn) -> tuple[str, ...]:
         "" if column.key_domain is None else f"{column.key_domain}{version}",
         properties_text(column),
     )
-
-
-def treatment_text(treatment: dict[str, Any]) -> str:
-    """A treatment as the policy writes it, on one line."""
-    ((word, parameters),) = treatment.items()
-    texts = (f"{name}: {json_module.dumps(value, ensure_ascii=False)}" for name, value in parameters.items())
-    inner = ", ".join(text.replace('"', "") for text in texts)
-    return f"{word} {{{inner}}}" if inner else word
 
 
 def properties_text(column: PlannedColumn) -> str:

@@ -23,7 +23,7 @@ class ClassifyColumnsOperator(VeilOperator):
     No value is logged or kept.
 
     Args:
-        sample_rows: How many rows are looked at, from the first on; None for all of them.
+        sample_rows: How many rows are looked at, spread over the source; None for all of them.
         on_finding: `fail`, or `warn` to log and record what was found and go on.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -11,6 +11,8 @@ from airflow_veil.privacy.classify.suggestion import Suggestion, suggest
 from airflow_veil.privacy.classify.tally import Tally
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.storage.base import Source
+from airflow_veil.privacy.storage.batches import rebatch
+from airflow_veil.privacy.storage.spread import spread
 
 SAMPLE_ROWS = 100_000
 """Rows that are looked at unless more are asked for."""
@@ -24,7 +26,8 @@ def classify(
 
     Args:
         source: The rows. Nothing of them is kept, logged or handed on but counts.
-        sample_rows: How many rows are looked at, from the first on; None for all of them, in constant memory.
+        sample_rows: How many rows are looked at, spread over the source as far as it can (`storage/spread.py`); None
+            for all of them, in constant memory.
         columns: The columns; all of them if None.
 
     Returns:
@@ -41,8 +44,10 @@ def classify(
     if len(tallies) < len(names):
         missing = [name for name in names if name not in tallies]
         raise SchemaError(f"there is no column {', '.join(missing)}", where=source.identity.name)
-    batch_rows = _BATCH_ROWS if sample_rows is None else max(1, min(sample_rows, _BATCH_ROWS))
-    return _of_batches(_first(source.batches(names, batch_rows=batch_rows), sample_rows), tallies)
+    if sample_rows is None:
+        return _of_batches(source.batches(names, batch_rows=_BATCH_ROWS), tallies)
+    # Counting costs by the batch as well as by the cell: pieces from many places are put together.
+    return _of_batches(rebatch(spread(source, names, rows=sample_rows), _BATCH_ROWS), tallies)
 
 
 def classify_columns(columns: Mapping[str, pa.Array]) -> tuple[Suggestion, ...]:
@@ -59,17 +64,6 @@ def _of_batches(batches: Iterable[pa.RecordBatch], tallies: dict[str, Tally]) ->
         for name, tally in tallies.items():
             tally.add(batch.column(name))
     return suggest(tallies)
-
-
-def _first(batches: Iterator[pa.RecordBatch], rows: int | None) -> Iterator[pa.RecordBatch]:
-    """The first rows of some batches."""
-    left = rows
-    for batch in batches:
-        yield batch if left is None else batch.slice(0, left)
-        if left is not None:
-            left -= batch.num_rows
-            if left <= 0:
-                return
 
 
 def _is_header(names: Sequence[str], source: Source) -> None:

@@ -55,7 +55,6 @@ def bind(
     problems = [*mismatches(data, schema, previous=previous), *_unnamed_reads(data)]
     if not data.releases_rows:
         problems.append(NOTHING_LEAVES)
-    unnamed = tuple(name for name in schema.names if name not in data.columns)
     if problems:
         raise SchemaError(
             "; ".join(problem.message for problem in problems),
@@ -63,6 +62,16 @@ def bind(
             expected="the columns and types that the policy names",
             fix="bring the policy or the source in line, and look at the change before releasing it",
         )
+    return plan_of(loaded, dataset, schema, key_version=key_version)
+
+
+def plan_of(loaded: LoadedPolicy, dataset: str, schema: pa.Schema, *, key_version: int | None = None) -> Plan:
+    """The plan of a data set for a schema that nobody compares with the policy: to look at, not to release by.
+
+    Raises:
+        SchemaError: There is no such data set, or its subject's references run in a circle.
+    """
+    data = _dataset(loaded.policy, dataset)
     subject = data.subject.column if data.subject else None
     root = subject_root(loaded.policy, dataset)
     columns = tuple(
@@ -80,7 +89,7 @@ def bind(
         subject=subject,
         subject_root=root,
         columns=columns,
-        unnamed=unnamed,
+        unnamed=tuple(name for name in schema.names if name not in data.columns),
         row_filters=filters,
         row_key_version=key_version if any(row.keyed for row in filters) else None,
         root=Path(loaded.path).resolve().parent,

@@ -180,7 +180,7 @@ class Plan:
         None for one that cannot be read, which is told when the treatment is prepared.
         """
         names = dict.fromkeys(name for column in self.columns for name in column.transform.files())
-        return {name: _digest_of(self.root / name) for name in names}
+        return {name: digest_of_file(self.root / name) for name in names}
 
     @property
     def digest(self) -> str:
@@ -189,7 +189,8 @@ class Plan:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _digest_of(path: Path) -> str | None:
+def digest_of_file(path: Path) -> str | None:
+    """SHA-256 of a file's content, in hex; None for one that cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

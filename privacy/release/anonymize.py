@@ -28,6 +28,7 @@ from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.plan.plan import Plan
 from airflow_veil.privacy.plan.stage import FUSED, fused, stage
 from airflow_veil.privacy.policy.anonymize import Anonymize
+from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.release import manifest
 from airflow_veil.privacy.release.done import Done, already
 from airflow_veil.privacy.release.planning import plan_for, same_plan
@@ -63,7 +64,7 @@ def anonymize(workspace: Workspace, reference: Reference, *, actor: str) -> Done
         )
     plan = same_plan(workspace, reference)
     source = workspace.scratch.source(reference.dataset, reference.release_id, reference.step)
-    coded = coded_by(workspace, words, plan, source)
+    coded = coded_by(workspace.loaded, words, plan, source)
     before = None if words.refit == "always" else stored(workspace, reference.dataset)
     reused = before if before is not None and same_question(before, words, coded) else None
     recoding = reused or fitted(words, coded)
@@ -95,7 +96,7 @@ def optimum(workspace: Workspace, dataset: str) -> Recoding:
     plan = plan_for(workspace, dataset, source)
     keys = workspace.keys if plan.needs_keys else None
     treated = TreatedSource(fused(plan), suppressing(workspace, dataset, source), keys)
-    return fitted(words, coded_by(workspace, words, plan, treated))
+    return fitted(words, coded_by(workspace.loaded, words, plan, treated))
 
 
 def asked(workspace: Workspace, dataset: str) -> Anonymize:
@@ -114,24 +115,25 @@ def asked(workspace: Workspace, dataset: str) -> Anonymize:
     return data.anonymize
 
 
-def coded_by(workspace: Workspace, words: Anonymize, plan: Plan, source: Source) -> Coded:
+def coded_by(loaded: LoadedPolicy, words: Anonymize, plan: Plan, treated: pa.Table | Source) -> Coded:
     """The columns that count, as codes; people count where a column that leaves says whose a row is.
 
     Raises:
         TransformError: A hierarchy cannot be read, or does not cover a value.
         StorageError: The source cannot be read.
     """
-    subject = plan.subject if plan.subject in source.schema().names else None
-    return read(source, hierarchies_of(workspace, words), criteria_of(words).sensitive, subject=subject)
+    schema = treated.schema if isinstance(treated, pa.Table) else treated.schema()
+    subject = plan.subject if plan.subject in schema.names else None
+    return read(treated, hierarchies_of(loaded, words), criteria_of(words).sensitive, subject=subject)
 
 
-def hierarchies_of(workspace: Workspace, words: Anonymize) -> dict[str, Levels]:
+def hierarchies_of(loaded: LoadedPolicy, words: Anonymize) -> dict[str, Levels]:
     """The hierarchies that a policy names.
 
     Raises:
         TransformError: One cannot be read, or is none.
     """
-    folder = workspace.loaded.path.resolve().parent
+    folder = loaded.path.resolve().parent
     return {
         name: read_levels(name, folder / each.file, delimiter=each.delimiter)
         for name, each in words.quasi_identifiers.items()

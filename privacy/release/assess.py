@@ -6,14 +6,16 @@ The figures are for those who answer for a release: they go to the ledger and th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_veil.privacy.errors import ReleaseError, SchemaError
 from airflow_veil.privacy.gate.figures import output_digest
+from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.ledger.evidence import Note
 from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.plan.bind import subject_root
-from airflow_veil.privacy.policy.models import ColumnClass
+from airflow_veil.privacy.policy.models import ColumnClass, Dataset
 from airflow_veil.privacy.release.done import Done, already
 from airflow_veil.privacy.release.planning import made_by, same_plan
 from airflow_veil.privacy.release.reference import Reference
@@ -70,7 +72,7 @@ def assess_staged(
     known = known_of(workspace, plan.dataset, staged)
     told, said = None, "has no quasi-identifier"
     if known.quasi_identifiers:
-        risk = _assess(staged, known, population=population, largest=largest)
+        risk = measured(staged, known, population=population, largest=largest)
         told = {**risk.as_dict(), "digest": risk.digest}
         said = (
             f"is assessed: {risk.rows:,} rows, {len(known.quasi_identifiers)} quasi-identifiers,"
@@ -114,7 +116,7 @@ def risk_of(
         StorageError: It cannot be read.
     """
     source = released(workspace, dataset, release_id)
-    return _assess(
+    return measured(
         source, known or known_of(workspace, dataset, source), population=population, largest=largest
     )
 
@@ -134,7 +136,7 @@ def risk_of_source(
         StorageError: It cannot be read.
     """
     source = workspace.source(dataset)
-    return _assess(
+    return measured(
         source, known or known_of(workspace, dataset, source), population=population, largest=largest
     )
 
@@ -220,8 +222,12 @@ def known_of(workspace: Workspace, dataset: str, source: Source) -> Known:
     policy = workspace.loaded.policy
     if dataset not in policy.datasets:
         raise SchemaError(f"the policy {policy.name} has no data set {dataset}")
-    data = policy.datasets[dataset]
-    names = set(source.schema().names)
+    return known_in(policy.datasets[dataset], source.schema().names)
+
+
+def known_in(data: Dataset, columns: Sequence[str]) -> Known:
+    """What the policy says of the columns that are there."""
+    names = set(columns)
 
     def of(kind: ColumnClass) -> tuple[str, ...]:
         return tuple(
@@ -236,9 +242,12 @@ def known_of(workspace: Workspace, dataset: str, source: Source) -> Known:
     )
 
 
-def _assess(source: Source, known: Known, *, population: int | None, largest: int | None) -> Risk:
+def measured(
+    data: pa.Table | Source, known: Known, *, population: int | None = None, largest: int | None = LARGEST
+) -> Risk:
+    """The risk of rows by what is known of them; see `assess`."""
     return assess(
-        source,
+        data,
         known.quasi_identifiers,
         known.sensitive,
         subject=known.subject,

@@ -3,9 +3,13 @@
 Which row became which is known here, as it is to nobody outside, so attacks can be judged. Nothing is written. Both
 tables are held in memory, with the columns that the policy names; of a large source take the first rows.
 
-An attacker knows the policy. What they know of people is taken through the treatment where that needs no key and draws
-nothing, so that a known birth date is looked for as the year that was released. Where it does, raw values are looked
-for, as far as they can be compared.
+What the policy says of `anonymize` is done, too: classes are as coarse as they would leave, and rows that would be left
+out are.
+
+An attacker knows the policy and its recoding. What they know of people is taken through the treatment where that needs
+no key and draws nothing, so that a known birth date is looked for as the year that was released. Where it does, raw
+values are looked for, as far as they can be compared. A cell that is suppressed is taken to be known as such, which
+makes attacks stronger than they are.
 """
 
 from __future__ import annotations
@@ -18,10 +22,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_veil.privacy.anonymize.recoding import Recoding, decide
 from airflow_veil.privacy.engine.beside import beside
 from airflow_veil.privacy.errors import ReleaseError, SchemaError
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
+from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.models import ColumnClass
+from airflow_veil.privacy.release.anonymize import coded_by, fitted, same_question, stored
 from airflow_veil.privacy.release.assess import released
 from airflow_veil.privacy.release.planning import plan_for
 from airflow_veil.privacy.release.workspace import Workspace
@@ -32,6 +39,8 @@ from airflow_veil.privacy.risk.attacks.inference import inference
 from airflow_veil.privacy.risk.attacks.linkage import TARGETS, linkage, nearest
 from airflow_veil.privacy.risk.codes import BATCH_ROWS, codes_of
 from airflow_veil.privacy.risk.utility import Utility, utility
+from airflow_veil.privacy.storage.base import Source
+from airflow_veil.privacy.transforms.base import Keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +51,15 @@ class Trial:
         plan: What becomes of it.
         source: The rows that leave, as they are.
         release: The same rows as released.
+        rows_in: How many rows were read.
+        recoding: How classes were made, where the policy asks for it.
     """
 
     plan: Plan
     source: pa.Table = field(repr=False)
     release: pa.Table = field(repr=False)
+    rows_in: int
+    recoding: Recoding | None = None
 
     def known(self, columns: Sequence[str]) -> pa.Table:
         """What an attacker knows of each person, as they would look for it in the release."""
@@ -69,19 +82,68 @@ def trial(workspace: Workspace, dataset: str, *, rows: int | None = None) -> Tri
     Raises:
         SchemaError: The source does not fit the policy, or no row leaves.
         StorageError: The source cannot be read.
-        TransformError: A column cannot be treated.
+        TransformError: A column cannot be treated, or no recoding holds what `anonymize` asks.
         KeyRingError: A key is needed and cannot be had.
     """
     source = workspace.source(dataset)
     plan = plan_for(workspace, dataset, source)
     keys = workspace.keys if plan.needs_keys else None
-    before, after = [], []
-    for _, raw, treated in beside(plan, source, keys, rows=rows, batch_rows=BATCH_ROWS):
-        before.append(raw)
-        after.append(treated)
-    if not any(batch.num_rows for batch in after):
+    words = workspace.loaded.policy.datasets[dataset].anonymize
+    # Of some rows only, the levels of the whole table would leave out more than they do.
+    before = stored(workspace, dataset) if words and rows is None and words.refit != "always" else None
+    tried = treated(workspace.loaded, plan, source, keys, rows=rows, before=before)
+    if not tried.release.num_rows:
         raise SchemaError("no row leaves, so there is nothing to try", where=f"data set {dataset}")
-    return Trial(plan=plan, source=pa.Table.from_batches(before), release=pa.Table.from_batches(after))
+    return tried
+
+
+def treated(
+    loaded: LoadedPolicy,
+    plan: Plan,
+    source: Source,
+    keys: Keys | None,
+    *,
+    rows: int | None = None,
+    before: Recoding | None = None,
+) -> Trial:
+    """Treat rows in memory, as far as `anonymize`; nothing but the source and the policy's files is read.
+
+    Args:
+        loaded: The policy.
+        plan: What becomes of the rows.
+        source: The rows.
+        keys: The key ring; None for a plan that needs none.
+        rows: Only the first so many; all if not said.
+        before: The recoding of the last release, to be used again if the policy asks for the same.
+
+    Raises:
+        StorageError: The source cannot be read.
+        TransformError: A column cannot be treated, or no recoding holds what `anonymize` asks.
+        KeyRingError: A key cannot be had.
+    """
+    raw, made, rows_in = [], [], 0
+    for count, one, other in beside(plan, source, keys, rows=rows, batch_rows=BATCH_ROWS):
+        rows_in += count
+        raw.append(one)
+        made.append(other)
+    tables = (
+        pa.Table.from_batches(raw, schema=plan.source_schema),
+        pa.Table.from_batches(made, schema=plan.output_schema),
+    )
+    words = loaded.policy.datasets[plan.dataset].anonymize
+    if words is None or not tables[1].num_rows:
+        return Trial(plan=plan, source=tables[0], release=tables[1], rows_in=rows_in)
+    coded = coded_by(loaded, words, plan, tables[1])
+    same = before is not None and same_question(before, words, coded)
+    recoding = before if before is not None and same else fitted(words, coded)
+    decision = decide(recoding, coded)
+    return Trial(
+        plan=plan,
+        source=tables[0].filter(pa.array(decision.keep)),
+        release=decision.recode(tables[1], 0),
+        rows_in=rows_in,
+        recoding=recoding,
+    )
 
 
 def attacks(

@@ -21,6 +21,7 @@ from airflow_veil.privacy.storage.base import DatasetIdentity, Types
 from airflow_veil.privacy.storage.batches import rebatch
 from airflow_veil.privacy.storage.failure import storing, unfit
 from airflow_veil.privacy.storage.files import DataFile, FileSet, digest_of
+from airflow_veil.privacy.storage.spread import CSV_BYTES, STRETCHES, thinned
 
 KINDS = (".csv", ".tsv", ".txt", ".data")
 SUFFIXES = (*KINDS, *(f"{kind}.gz" for kind in KINDS))
@@ -82,10 +83,19 @@ class CsvSource:
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
-        missing = [name for name in columns if name not in self._schema.names]
-        if missing:
-            raise SchemaError(f"there is no column {', '.join(missing)}", where=str(self.path))
+        self._check_there(columns)
         return rebatch(self._read(list(columns)), batch_rows)
+
+    def spread(self, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
+        """See `Spreading.spread`: of files at even distances, the first and the last among them.
+
+        Where a row begins in the middle of a file cannot be told, for line ends stand in quotes as well.
+        """
+        self._check_there(columns)
+        files = self._files.files
+        count = min(len(files), STRETCHES)
+        chosen = [files[place * (len(files) - 1) // max(1, count - 1)] for place in range(count)]
+        return thinned(self._read(list(columns), chosen, most=CSV_BYTES // len(chosen)), rows)
 
     def fingerprint(self) -> dict[str, Any]:
         """Name, size, time and the digest of the content, for each file."""
@@ -107,6 +117,11 @@ class CsvSource:
             raise SchemaError(f"{', '.join(doubled)} is a column and a partition", where=str(self.path))
         stored = [pa.field(name, self.types.get(name, pa.string())) for name in header]
         return pa.schema([*stored, *partitions])
+
+    def _check_there(self, columns: Sequence[str]) -> None:
+        missing = [name for name in columns if name not in self._schema.names]
+        if missing:
+            raise SchemaError(f"there is no column {', '.join(missing)}", where=str(self.path))
 
     def _check_same(self, expected: list[str], found: list[str], file: DataFile) -> None:
         if sorted(expected) != sorted(found):
@@ -132,14 +147,17 @@ class CsvSource:
     def _open(self, file: DataFile) -> pa.NativeFile:
         return pa.input_stream(str(file.path), compression="gzip" if file.path.suffix == ".gz" else None)
 
-    def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        for file in self._files.files:
+    def _read(
+        self, columns: list[str], files: Sequence[DataFile] | None = None, *, most: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of files, all if not said; of each as many as take so many bytes."""
+        for file in self._files.files if files is None else files:
             where = self._files.where(file)
             if self.format.header is not None and file.path.stat().st_size == 0:
                 continue
             with storing("reading", where):
                 try:
-                    yield from self._read_file(file, columns)
+                    yield from _as_far_as(self._read_file(file, columns), most)
                 except pa.ArrowInvalid as error:
                     raise self._told(str(error), self._header(file), where) from None
 
@@ -201,6 +219,16 @@ class CsvSource:
                 expected=f"{BLOCK} bytes at most",
             )
         return unfit("the file is no CSV that can be read", where=where)
+
+
+def _as_far_as(batches: Iterator[pa.RecordBatch], most: int | None) -> Iterator[pa.RecordBatch]:
+    """Batches until they have so many bytes; all if not said."""
+    size = 0
+    for batch in batches:
+        yield batch
+        size += batch.nbytes
+        if most is not None and size >= most:
+            return
 
 
 def _row(number: str | None) -> str:

@@ -19,6 +19,7 @@ from airflow_veil.privacy.storage.batches import plain_array, plain_schema, reba
 from airflow_veil.privacy.storage.durable import HashingFile, sync_folder
 from airflow_veil.privacy.storage.failure import storing, unfit
 from airflow_veil.privacy.storage.files import DataFile, FileSet
+from airflow_veil.privacy.storage.spread import cut, stretches, within
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 READ_BUFFER = 1 << 20
@@ -74,11 +75,23 @@ class ParquetSource:
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
-        schema = self._schema
-        missing = [name for name in columns if name not in schema.names]
-        if missing:
-            raise SchemaError(f"there is no column {', '.join(missing)}", where=str(self.path))
+        self._check_there(columns)
         return rebatch(self._read(list(columns), batch_rows), batch_rows)
+
+    def spread(self, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
+        """See `Spreading.spread`: stretches over all files and row groups.
+
+        Of a row group no more is read than as far as its last stretch goes, and nothing of those without one.
+        """
+        self._check_there(columns)
+        groups = [(file, group, count) for file in self._files.files for group, count in self._groups(file)]
+        wanted, start = stretches(sum(count for *_, count in groups), rows), 0
+        chosen: dict[DataFile, dict[int, tuple[range, ...]]] = {}
+        for file, group, count in groups:
+            if parts := within(wanted, start, count):
+                chosen.setdefault(file, {})[group] = parts
+            start += count
+        return self._read_groups(list(columns), chosen)
 
     def fingerprint(self) -> dict[str, Any]:
         """Name, size, time and the digest of the footer, for each file."""
@@ -100,6 +113,25 @@ class ParquetSource:
             raise SchemaError(f"{', '.join(doubled)} is a column and a partition", where=str(self.path))
         return pa.schema([*schema, *partitions])
 
+    def _check_there(self, columns: Sequence[str]) -> None:
+        missing = [name for name in columns if name not in self._schema.names]
+        if missing:
+            raise SchemaError(f"there is no column {', '.join(missing)}", where=str(self.path))
+
+    def _groups(self, file: DataFile) -> list[tuple[int, int]]:
+        """The row groups of a file, and how many rows each has."""
+        with storing("reading the footer", self._files.where(file)):
+            footer = pq.read_metadata(file.path)
+        return [(group, footer.row_group(group).num_rows) for group in range(footer.num_row_groups)]
+
+    def _read_groups(
+        self, columns: list[str], chosen: Mapping[DataFile, Mapping[int, Sequence[range]]]
+    ) -> Iterator[pa.RecordBatch]:
+        for file, groups in chosen.items():
+            with storing("reading", self._files.where(file)):
+                for group, wanted in groups.items():
+                    yield from cut(self._read_file(file, columns, SAMPLE_ROWS, group=group), wanted)
+
     def _file_schema(self, file: DataFile) -> pa.Schema:
         with storing("reading the footer", self._files.where(file)):
             return plain_schema(pq.read_schema(file.path))
@@ -109,7 +141,10 @@ class ParquetSource:
             with storing("reading", self._files.where(file)):
                 yield from self._read_file(file, columns, batch_rows)
 
-    def _read_file(self, file: DataFile, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def _read_file(
+        self, file: DataFile, columns: list[str], batch_rows: int, *, group: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a file, or of one of its row groups."""
         partition = self._files.partition_values(file)
         schema = self._schema
         stored = [name for name in columns if name not in partition]
@@ -120,7 +155,8 @@ class ParquetSource:
                 plain_schema(reader.schema_arrow),
                 self._files.where(file),
             )
-            for batch in reader.iter_batches(batch_rows, columns=stored):
+            groups = None if group is None else [group]
+            for batch in reader.iter_batches(batch_rows, row_groups=groups, columns=stored):
                 yield _projected(batch, columns, partition)
 
 

@@ -13,9 +13,12 @@ import jsonschema
 import pyarrow as pa
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from airflow_veil.cli.demo import write_retail
+from airflow_veil.cli.main import app
 from airflow_veil.cli.workspace import bound, of_loaded
+from airflow_veil.privacy.plan.written import plan_file, written
 from airflow_veil.privacy.policy.check import check
 from airflow_veil.privacy.policy.load import SCHEMA_ID, load
 from airflow_veil.privacy.policy.schema import json_schema
@@ -85,6 +88,22 @@ class TestPolicies:
     def test_checks(self, name: str) -> None:
         """No shipped policy has a mistake."""
         assert check(load(POLICIES[name])) == ()
+
+    @pytest.mark.parametrize("name", POLICIES)
+    def test_its_plan_is_committed(self, name: str) -> None:
+        """`veil ci configs --update` after a change: the plan file is the policy's plan, byte for byte."""
+        path = POLICIES[name]
+
+        assert plan_file(path).read_text(encoding="utf-8") == written(load(path)).to_text()
+
+    def test_all_pass_in_ci(self) -> None:
+        """`veil ci configs` finds nothing."""
+        result = CliRunner().invoke(app, ["ci", str(CONFIGS), "--strict", "--json"])
+        told = json.loads(result.stdout)
+
+        assert result.exit_code == 0
+        assert len(told["policies"]) == len(POLICIES)
+        assert not [case for case in told["cases"] if case["findings"] or case["skipped"]]
 
     @pytest.mark.parametrize("name", POLICIES)
     def test_follows_the_schema(self, name: str) -> None:

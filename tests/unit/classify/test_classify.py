@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from faker import Faker
+from pyarrow.csv import write_csv
 
 from airflow_veil.privacy.classify import dictionary
 from airflow_veil.privacy.classify.kind import FOUND, KINDS
@@ -22,6 +23,7 @@ from airflow_veil.privacy.classify.suggestion import Suggestion, suggest
 from airflow_veil.privacy.classify.tally import Tally
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.policy.models import ColumnClass
+from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.storage.csv import CsvSource
 from airflow_veil.privacy.storage.parquet import ParquetSource
 
@@ -87,14 +89,33 @@ class TestClassify:
         assert one(pa.concat_arrays([pa.array(["x"]), mail]).slice(1)) == expected
 
     def test_sample_rows_bounds_what_is_read(self, tmp_path: Path) -> None:
-        """The first rows are looked at; None looks at all of them."""
-        rows = ["plain"] * 500 + [f"{n}@example.org" for n in range(500)]
+        """So many rows are looked at, and None looks at all of them."""
+        rows = ["plain"] * 1000
         pq.write_table(pa.table({"c": rows}), tmp_path / "rows.parquet")
         source = ParquetSource(tmp_path / "rows.parquet", {})
 
-        assert classify(source, sample_rows=500)[0].kind == "none"
         assert classify(source, sample_rows=500)[0].values == 500
-        assert classify(source, sample_rows=None)[0].kind == "email"
+        assert classify(source, sample_rows=5000)[0].values == 1000
+        assert classify(source, sample_rows=None)[0].values == 1000
+
+    @pytest.mark.parametrize("kind", ["parquet", "csv"])
+    def test_a_column_that_filled_up_later(self, tmp_path: Path, kind: str) -> None:
+        """Personal data that begins in the last row group is found by a sample, and the first rows do not have it."""
+        late = [None] * 95_000 + [f"person{n}@example.org" for n in range(5_000)]
+        table = pa.table({"extra": pa.array(late, pa.string()), "number": range(100_000)})
+        if kind == "parquet":
+            pq.write_table(table, tmp_path / "rows.parquet", row_group_size=5_000)
+            source: Source = ParquetSource(tmp_path / "rows.parquet", {})
+        else:
+            write_csv(table, tmp_path / "rows.csv")
+            source = CsvSource(tmp_path / "rows.csv")
+
+        found = classify(source, sample_rows=3_200)[0]
+        first = classify_columns({"extra": table["extra"].slice(0, 3_200).combine_chunks()})[0]
+
+        assert found.kind == "email"
+        assert 100 <= found.values <= 320
+        assert first.kind == "none"
 
     def test_a_column_that_is_not_there(self, tmp_path: Path) -> None:
         """It is named."""

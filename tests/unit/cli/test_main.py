@@ -19,7 +19,7 @@ from airflow_veil.cli.main import app
 
 VEIL = (sys.executable, "-m", "airflow_veil.cli.main")
 COMMANDS = (
-    "check", "plan", "diff", "run", "risk", "trial", "anonymize fit", "detokenize", "schema",
+    "check", "ci", "plan", "diff", "run", "risk", "trial", "anonymize fit", "detokenize", "schema",
     "keys init", "keys list", "keys rotate", "keys destroy",
     "budget list", "budget show", "budget change", "budget transfer", "budget events", "budget reaccount",
     "releases list", "releases rollback", "releases card", "lineage prove", "demo data", "demo run",
