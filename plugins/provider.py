@@ -56,6 +56,7 @@ _OPERATORS = [
         "scrub",
         "dp_release",
         "budget_sensor",
+        "synthetic",
         "retention",
         "erasure",
         "sweep",

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.policy.differential_privacy import Bounds, Edges, Spend
+from airflow_veil.privacy.policy.erasure import Exempt
 from airflow_veil.privacy.policy.gate import Share
 from airflow_veil.privacy.policy.names import Name, Period
 
@@ -285,6 +286,10 @@ class Synthesis(Described):
     """How it is looked at before it is published; needed where a method without a guarantee learns from people."""
     model_expires_after: Period = "P30D"
     """How long a fitted model is kept: it is personal data."""
+    after_erasure: Exempt | None = None
+    """Why what was published may stay when somebody is erased whom a model without a guarantee may have learned of.
+
+    `{exempt: reason}`; without it, it is withdrawn until the next run."""
     show_scores: bool = False
     """Whether scores that were computed on private rows stand on the card. They tell something of these rows."""
     description: str = ""
