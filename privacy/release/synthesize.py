@@ -97,16 +97,30 @@ def run(
 
 
 def scrub(
-    workspace: Workspace, name: str, interval: Interval, *, actor: str, label: str = ""
+    workspace: Workspace,
+    name: str,
+    interval: Interval,
+    *,
+    actor: str,
+    label: str = "",
+    orphans_after: float | None = None,
 ) -> Scrubbed:
     """Remove what the runs of an interval staged and did not publish, and what killed runs left behind.
+
+    Args:
+        workspace: The policy and its systems.
+        name: The synthesis.
+        interval: The run's interval.
+        actor: Who scrubs.
+        label: What tells the release from the one of the whole.
+        orphans_after: Seconds after which staging that nobody holds is an orphan; as the policy says where None.
 
     Raises:
         StorageError: Something cannot be removed.
         LedgerError: The ledger cannot be used.
     """
     done = [
-        scrub_one(workspace, each, interval, actor=actor)
+        scrub_one(workspace, each, interval, actor=actor, orphans_after=orphans_after)
         for each in names_of(workspace.loaded, name, label).values()
     ]
     return Scrubbed(own=sum(each.own for each in done), orphans=sum(each.orphans for each in done))

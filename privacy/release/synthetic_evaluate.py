@@ -200,7 +200,7 @@ def _refit(
         return None
     import pyarrow as pa
 
-    from airflow_veil.privacy.synthetic.methods import synthesizer_of
+    from airflow_veil.privacy.synthetic.methods import synthesizer_for
 
     def refit(rows: pa.Table, seed: int) -> pa.Table:
         whole = training.fit[table].schema
@@ -208,7 +208,7 @@ def _refit(
         for field in missing:
             # Keys are numbers of no meaning, so new ones are as good.
             rows = rows.append_column(field, pa.array(range(1, rows.num_rows + 1), field.type))
-        model = synthesizer_of(specification).fit(
+        model = synthesizer_for(specification).fit(
             {table: rows.select(whole.names)}, seed=seed, progress=lambda _: None
         )
         batches = [batch for _, batch in model.sample(seed=seed, rows=rows.num_rows)]

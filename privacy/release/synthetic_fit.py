@@ -29,7 +29,7 @@ from airflow_veil.privacy.release.synthetic_names import digest_of, names_of, sy
 from airflow_veil.privacy.release.synthetic_price import account_of, measurements_of, price_of
 from airflow_veil.privacy.release.synthetic_reference import Made, SyntheticReference
 from airflow_veil.privacy.release.synthetic_sources import sources_of, training_of, version_of
-from airflow_veil.privacy.synthetic.methods import synthesizer_of
+from airflow_veil.privacy.synthetic.methods import synthesizer_for
 from airflow_veil.privacy.synthetic.model_store import ModelStore
 from airflow_veil.privacy.synthetic.specification import Specification, compiled
 
@@ -216,7 +216,7 @@ def _fitted(
     """Fit, seal and keep."""
     specification = asked.specification
     asked.progress(f"Fitting {specification.word}")
-    model = synthesizer_of(specification).fit(tables, seed=specification.seed, progress=asked.progress)
+    model = synthesizer_for(specification).fit(tables, seed=specification.seed, progress=asked.progress)
     kept = asked.store.put(record.model_id, model.to_bytes(), asked.workspace.keys)
     there = asked.workspace.ledger.models.keep(
         record.model_id, digest=kept.digest, size=kept.size, key_version=kept.key_version, claim=claim

@@ -26,7 +26,7 @@ from airflow_veil.privacy.release.synthetic_names import names_of, same_specific
 from airflow_veil.privacy.release.synthetic_reference import Made, SyntheticReference
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.storage.base import DatasetIdentity, Writer, Written
-from airflow_veil.privacy.synthetic.methods import synthesizer_of
+from airflow_veil.privacy.synthetic.methods import synthesizer_for
 from airflow_veil.privacy.synthetic.model_store import ModelStore
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def sample(
 def _opened(workspace: Workspace, specification: Specification, record: ModelRecord) -> Model:
     """The model, once its bytes are known to be those that were kept."""
     content = ModelStore(workspace.settings.models).get(record, workspace.keys)
-    return synthesizer_of(specification).from_bytes(content)
+    return synthesizer_for(specification).from_bytes(content)
 
 
 def record_of(
