@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.errors import StorageError, VeilError
@@ -26,9 +26,14 @@ from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.lineage.synthetic import of_fit
 from airflow_veil.privacy.period import after
 from airflow_veil.privacy.release.synthetic_names import digest_of, names_of, synthesis_of
-from airflow_veil.privacy.release.synthetic_price import account_of, measurements_of, price_of
+from airflow_veil.privacy.release.synthetic_price import Price
 from airflow_veil.privacy.release.synthetic_reference import Made, SyntheticReference
-from airflow_veil.privacy.release.synthetic_sources import sources_of, training_of, version_of
+from airflow_veil.privacy.release.synthetic_sources import (
+    learned_batches,
+    sources_of,
+    training_of,
+    version_of,
+)
 from airflow_veil.privacy.synthetic.methods import synthesizer_for
 from airflow_veil.privacy.synthetic.model_store import ModelStore
 from airflow_veil.privacy.synthetic.specification import Specification, compiled
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.release.interval import Interval
     from airflow_veil.privacy.release.workspace import Workspace
     from airflow_veil.privacy.storage.base import Source
+    from airflow_veil.privacy.synthetic.marginals import Marginals
+    from airflow_veil.privacy.synthetic.synthesizer import Model
 
 Progress = Callable[[str], None]
 
@@ -140,8 +147,7 @@ def _free(asked: _Asked) -> ModelRecord:
     if record.state is ModelState.FITTED:
         return record
     try:
-        tables = _read(asked)
-        return _fitted(asked, record, tables, None)
+        return _kept(asked, record, _learned(asked), None)
     except BaseException as error:
         _give_up(asked, record, error)
         raise
@@ -149,74 +155,81 @@ def _free(asked: _Asked) -> ModelRecord:
 
 def _private(asked: _Asked) -> ModelRecord:
     """The model that is paid for; fitted, if there is none yet."""
+    price = Price(asked.workspace, asked.specification)
     budgets, models = asked.workspace.ledger.budgets, asked.workspace.ledger.models
-    budgets.open(account_of(asked.workspace, asked.specification), actor=asked.actor)
-    request = _request(asked)
-    claim = budgets.reserve_waiting(request, actor=asked.actor, patience_seconds=PATIENCE)
-    if isinstance(claim, ledger.StoredAnswer):
-        return models.find(read_canonical(claim.answer.decode())["model"])
-    with held(budgets, claim):
-        return _drawn(asked, claim)
-
-
-def _request(asked: _Asked) -> ledger.Request:
-    synthesis = synthesis_of(asked.workspace, asked.specification.name)
-    return ledger.Request(
-        budget=synthesis.budget or "",
+    unit = price.unit
+    budgets.open(price.account, actor=asked.actor)
+    request = ledger.Request(
+        budget=price.budget,
         query_digest=digest_of(asked.workspace, asked.specification),
         data_version=asked.version,
         interval_key=asked.interval.key,
-        loss=price_of(asked.workspace, asked.specification),
+        loss=price.loss,
         policy=asked.workspace.loaded.policy.name,
         dataset=asked.specification.only.name,
         query=asked.specification.name,
     )
+    claim = budgets.reserve_waiting(request, actor=asked.actor, patience_seconds=PATIENCE)
+    if isinstance(claim, ledger.StoredAnswer):
+        return models.find(read_canonical(claim.answer.decode())["model"])
+    with held(budgets, claim):
+        return _drawn(asked, price, claim, unit)
 
 
-def _drawn(asked: _Asked, claim: ledger.Claim) -> ModelRecord:
-    """Read, draw and keep. Money is given back where something fails before anything is drawn."""
+def _drawn(asked: _Asked, price: Price, claim: ledger.Claim, unit: str | None) -> ModelRecord:
+    """Count, draw and keep. Money is given back where something fails before anything is drawn."""
     budgets = asked.workspace.ledger.budgets
     record = asked.record
     try:
         record = asked.workspace.ledger.models.begin(record)
-        tables = _read(asked)
+        asked.progress("Counting rows")
+        batches = learned_batches(asked.workspace, asked.specification, asked.sources, unit)
+        exact = price.synthesizer.count(batches, unit=unit)
+        _unchanged(asked)
     except BaseException as error:
         with suppress(VeilError):
             budgets.void(claim, f"nothing was drawn: {type(error).__name__}")
         _give_up(asked, record, error)
         raise
     try:
-        events = measurements_of(asked.workspace, asked.specification)
-        window = {"window_start": asked.interval.start, "window_end": asked.interval.end}
-        claim = budgets.drawing(claim, [replace(one, **window) for one in events])  # type: ignore[arg-type]
-        return _fitted(asked, record, tables, claim)
+        claim = budgets.drawing(claim, price.events(asked.interval))
+        model = draw(price, exact, asked.progress)
+        return _kept(asked, record, model, claim)
     except BaseException as error:
         _give_up(asked, record, error)
         raise
 
 
-def _read(asked: _Asked) -> Mapping[str, Any]:
-    """The training rows; they must be of the version that the model is noted with."""
-    if not asked.sources:
-        return {}
-    asked.progress("Reading training rows")
-    tables = training_of(asked.workspace, asked.specification, asked.sources).fit
+def draw(price: Price, exact: Marginals, progress: Progress) -> Model:
+    """Draw the noise; the ledger has been told."""
+    progress(f"Drawing by {price.specification.word}")
+    return price.synthesizer.draw(exact, progress=progress)
+
+
+def _learned(asked: _Asked) -> Model:
+    """A model without a guarantee."""
+    specification = asked.specification
+    tables: Mapping[str, Any] = {}
+    if asked.sources:
+        asked.progress("Reading training rows")
+        tables = training_of(asked.workspace, specification, asked.sources).fit
+        _unchanged(asked)
+    asked.progress(f"Fitting {specification.word}")
+    return synthesizer_for(specification).fit(tables, seed=specification.seed, progress=asked.progress)
+
+
+def _unchanged(asked: _Asked) -> None:
+    """What was read is the version that the model is noted with; sources are opened anew: open ones know their files."""
     if version_of(sources_of(asked.workspace, asked.specification)) != asked.version:
         raise StorageError(
             "The source changed while it was read",
             where=asked.specification.name,
-            fix="run again when nobody writes it; nothing was learned",
+            fix="run again when nobody writes it; nothing was learned, and nothing is charged",
         )
-    return tables
 
 
-def _fitted(
-    asked: _Asked, record: ModelRecord, tables: Mapping[str, Any], claim: ledger.Claim | None
-) -> ModelRecord:
-    """Fit, seal and keep."""
-    specification = asked.specification
-    asked.progress(f"Fitting {specification.word}")
-    model = synthesizer_for(specification).fit(tables, seed=specification.seed, progress=asked.progress)
+def _kept(asked: _Asked, record: ModelRecord, model: Model, claim: ledger.Claim | None) -> ModelRecord:
+    """Seal and keep."""
     kept = asked.store.put(record.model_id, model.to_bytes(), asked.workspace.keys)
     there = asked.workspace.ledger.models.keep(
         record.model_id, digest=kept.digest, size=kept.size, key_version=kept.key_version, claim=claim

@@ -64,8 +64,9 @@ def drawn(
     columns = specification.tables[table].columns
     return {
         **head(workspace, release, interval),
-        "plan_digest": specification.digest,
+        "plan_digest": model.specification,
         "source": None if source is None else {"namespace": source.namespace, "name": source.name},
+        **_paid(workspace, specification),
         "synthetic": {
             "synthesis": specification.name,
             "table": table,
@@ -73,7 +74,7 @@ def drawn(
             "method": specification.word,
             "private": specification.method.private,
             "guarantee": guarantee_of(specification),
-            "specification": specification.digest,
+            "specification": model.specification,
             "model": {"id": model.model_id, "digest": model.digest},
             "columns": {column.name: column.word for column in columns},
             "given": sorted(given),
@@ -81,3 +82,12 @@ def drawn(
             "licence": LICENCE if specification.word in SDV else None,
         },
     }
+
+
+def _paid(workspace: Workspace, specification: Specification) -> dict[str, Any]:
+    """What the model cost, where it is differentially private."""
+    if not specification.method.private:
+        return {}
+    from airflow_veil.privacy.release.synthetic_price import Price
+
+    return {"differential_privacy": Price(workspace, specification).record()}

@@ -254,7 +254,7 @@ def _note(
         payload = {
             "model": model.model_id,
             "method": specification.word,
-            "specification": specification.digest,
+            "specification": model.specification,
             "rows_out": counts[table],
             "given": sorted(given),
             "output_digest": manifest.digest_of(manifest.output_of(each)),

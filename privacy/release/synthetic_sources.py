@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import pyarrow as pa
 
 from airflow_veil.privacy.erasure.suppressing import suppressing
 from airflow_veil.privacy.erasure.suppression import suppression_of
@@ -13,7 +15,7 @@ from airflow_veil.privacy.ledger.canonical import canonical_json
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.synthetic.specification import BATCH_ROWS, Specification
-from airflow_veil.privacy.synthetic.training import Training, columns_of, read_training, subjects_of
+from airflow_veil.privacy.synthetic.training import Training, columns_of, held_out, read_training, subjects_of
 
 
 def sources_of(workspace: Workspace, specification: Specification) -> dict[str, Source]:
@@ -44,6 +46,29 @@ def version_of(sources: Mapping[str, Source]) -> str:
     """One digest of what identifies the rows. It stays in the ledger: who knows it could test guesses."""
     facts: dict[str, Any] = {name: dict(source.fingerprint()) for name, source in sources.items()}
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+def learned_batches(
+    workspace: Workspace, specification: Specification, sources: Mapping[str, Source], unit: str | None
+) -> Iterator[pa.RecordBatch]:
+    """All rows of a single table that a private model counts, but for those of people who are kept from it.
+
+    Whether a row counts depends on that row alone. How many there are is told nowhere.
+    """
+    table = specification.only
+    person = subjects_of(workspace.loaded.policy, specification)[table.name]
+    wanted = [column.name for column in table.learned]
+    names = list(dict.fromkeys([*wanted, *filter(None, (unit, person))]))
+    source = without_erased(workspace, sources)[table.name]
+    for batch in source.batches(names, batch_rows=BATCH_ROWS):
+        if specification.holdout and person is not None:
+            where = f"{table.name}.{person}"
+            kept = held_out(
+                batch.column(person), seed=specification.seed, share=specification.holdout, where=where
+            )
+            yield batch.filter(pa.array(~kept))
+        else:
+            yield batch
 
 
 def training_of(

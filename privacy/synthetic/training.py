@@ -72,6 +72,23 @@ def columns_of(table: TableSpecification, subject: str | None) -> tuple[str, ...
     return tuple(dict.fromkeys((*table.read, *([] if subject is None else [subject]))))
 
 
+def held_out(people: pa.Array, *, seed: int, share: float, where: str) -> NDArray[np.bool_]:
+    """Which people are kept from the model, as `read_training` decides it: by who they are and the seed alone.
+
+    Args:
+        people: Whose each row is, shape (n,); of a null nobody knows, and it is kept from no model.
+        seed: Says who is kept.
+        share: The share of people who are.
+        where: The place to name in an error.
+
+    Raises:
+        SyntheticError: Somebody cannot be spelled.
+    """
+    lots = _spelled(plain_array(people), where=where)
+    numbers: Numbers = np.asarray(prf.uint64(lots.fill_null(""), key=_key(seed, "kept")))
+    return (numbers < share * _EVERY) & lots.is_valid().to_numpy(zero_copy_only=False)
+
+
 def read_training(
     specification: Specification,
     sources: Mapping[str, Iterable[pa.RecordBatch]],

@@ -49,8 +49,8 @@ class TestKill:
     @pytest.mark.parametrize(
         ("name", "tables", "stride"),
         [
-            ("nobody", {"people": "nobody_people", "orders": "nobody_orders"}, 2),
-            ("someone", {"people": "someone"}, 7),
+            ("nobody", {"people": "nobody_people", "orders": "nobody_orders"}, 5),
+            ("someone", {"people": "someone"}, 19),
         ],
     )
     def test_killed_at_any_moment(
