@@ -15,7 +15,9 @@ from airflow_veil.cli.options import Policy
 if TYPE_CHECKING:
     from airflow_veil.privacy.ledger.models import ModelRecord
 
-app = typer.Typer(no_args_is_help=True, help="Models of synthetic data: sealed, and personal data themselves.")
+app = typer.Typer(
+    no_args_is_help=True, help="Models of synthetic data: sealed, and personal data themselves."
+)
 
 OneModel = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.", show_default=False)]
 

@@ -26,16 +26,18 @@ def synthesize(
     *,
     rows: Annotated[
         int | None,
-        typer.Option(min=1, help="How many rows, of the table that refers to no other; the policy's if not said."),
+        typer.Option(
+            min=1, help="How many rows, of the table that refers to no other; the policy's if not said."
+        ),
     ] = None,
     given: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN=VALUE",
-            help="A value that a column has in every row; may be said several times. Needs --label.",
+            help="A value that a column has in every row; may be said several times. Needs --suffix.",
         ),
     ] = None,
-    label: Annotated[
+    suffix: Annotated[
         str, typer.Option(help="The name of a release of given values, beside the release of the whole.")
     ] = "",
     seed: Annotated[
@@ -59,22 +61,23 @@ def synthesize(
 ) -> None:
     """Fit a model, draw rows from it, evaluate them and publish them.
 
-    It is what the DAG does for this synthesis, without Airflow. Where the method is differentially private, the model is
-    paid for before a row is read, and its noise drawn once. Rows that do not keep to `evaluate.bounds` are not published.
+    It is what the DAG does for this synthesis, without Airflow. Where the method is differentially private, the
+    model is paid for before a row is read, and its noise drawn once. Rows that do not keep to `evaluate.bounds` are
+    not published.
 
     [bold]Examples[/bold]
 
     [green]veil synthesize shop_synthetic.yaml shoppers[/green]
     As the policy says.
 
-    [green]veil synthesize shop_synthetic.yaml shoppers --rows 500 --given country=FR --label french[/green]
+    [green]veil synthesize shop_synthetic.yaml shoppers --rows 500 --given country=FR --suffix french[/green]
     500 rows of one country, released as shoppers_french.
     """
     from airflow_veil.cli.workspace import actor, workspace
     from airflow_veil.privacy.release import synthesize as service
 
-    if bool(given) != bool(label):
-        raise typer.BadParameter("--given and --label go together")
+    if bool(given) != bool(suffix):
+        raise typer.BadParameter("--given and --suffix go together")
     with workspace(policy, source=source, destination=output) as opened:
         *before, published = service.run(
             opened,
@@ -84,7 +87,7 @@ def synthesize(
             progress=lambda told: console.note(f"{told}."),
             rows=rows,
             given=_given(opened, name, given or []),
-            label=label,
+            suffix=suffix,
             seed=seed,
         )
         destination = opened.destination.name

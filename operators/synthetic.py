@@ -76,8 +76,8 @@ class FitModelOperator(_SynthesisOperator):
 
     It is fitted once for the specification, the version of the data and the run's interval: a retry, a cleared task and
     a second run take the model that is there. Erased people are left out of what it learns from. A method that is
-    differentially private is paid for before a row is read, and its noise drawn once; killed after that, the money stays
-    spent.
+    differentially private is paid for before a row is read, and its noise drawn once; killed after that, the money
+    stays spent.
     """
 
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
@@ -86,9 +86,7 @@ class FitModelOperator(_SynthesisOperator):
 
         interval = interval_of(context)
         return self.made(
-            synthesize.fit(
-                workspace, self.dataset, interval, actor=actor(context), progress=self.log.info
-            )
+            synthesize.fit(workspace, self.dataset, interval, actor=actor(context), progress=self.log.info)
         )
 
     def planned_lineage(self, workspace: Workspace) -> LineageRecord | None:
@@ -103,26 +101,26 @@ class SynthesizeOperator(_AfterSynthesisOperator):
 
     Args:
         rows: How many, of the table that refers to no other; as the policy says if None.
-        given: Values that columns have in every row: a release of its own, under a label.
-        label: What tells that release from the one of the whole.
+        given: Values that columns have in every row: a release of its own, under a suffix.
+        suffix: What tells that release from the one of the whole.
         seed: What rows are drawn by; the policy's if None.
     """
 
-    template_fields: Sequence[str] = (*_AfterSynthesisOperator.template_fields, "given", "label")
+    template_fields: Sequence[str] = (*_AfterSynthesisOperator.template_fields, "given", "suffix")
 
     def __init__(
         self,
         *,
         rows: int | None = None,
         given: Given | None = None,
-        label: str = "",
+        suffix: str = "",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.rows = rows
         self.given = given
-        self.label = label
+        self.suffix = suffix
         self.seed = seed
 
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
@@ -138,7 +136,7 @@ class SynthesizeOperator(_AfterSynthesisOperator):
                 progress=self.log.info,
                 rows=self.rows,
                 given=self.given,
-                label=self.label,
+                suffix=self.suffix,
                 seed=self.seed,
             )
         )
@@ -176,21 +174,21 @@ class ScrubSyntheticOperator(_SynthesisOperator):
     """Remove what a run staged and did not publish; a teardown behind the last task, as `ScrubStagingOperator`.
 
     Args:
-        label: What tells the release from the one of the whole.
+        suffix: What tells the release from the one of the whole.
     """
 
-    template_fields: Sequence[str] = (*_SynthesisOperator.template_fields, "label")
+    template_fields: Sequence[str] = (*_SynthesisOperator.template_fields, "suffix")
 
-    def __init__(self, *, label: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, suffix: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.label = label
+        self.suffix = suffix
 
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
         """Scrub; hands on how many staged outputs went."""
         from airflow_veil.privacy.release import synthesize
 
         scrubbed = synthesize.scrub(
-            workspace, self.dataset, interval_of(context), actor=actor(context), label=self.label
+            workspace, self.dataset, interval_of(context), actor=actor(context), suffix=self.suffix
         )
         self.log.info("Removed %d staged outputs of this run and %d orphans", scrubbed.own, scrubbed.orphans)
         return {"own": scrubbed.own, "orphans": scrubbed.orphans}
@@ -199,31 +197,31 @@ class ScrubSyntheticOperator(_SynthesisOperator):
 class SyntheticDataOperator(_SynthesisOperator):
     """Fit a model, draw rows, evaluate them and publish them, in one task: for DAGs of your own.
 
-    With `given` it is conditional sampling: rows in which columns have the given values, released under a label, beside
-    the release of the whole. The model is the one of the run's interval, fitted if there is none yet.
+    With `given` it is conditional sampling: rows in which columns have the given values, released under a suffix,
+    beside the release of the whole. The model is the one of the run's interval, fitted if there is none yet.
 
     Args:
         rows: How many, of the table that refers to no other; as the policy says if None.
         given: Values that columns have in every row.
-        label: What tells that release from the one of the whole; needed with `given`.
+        suffix: What tells that release from the one of the whole; needed with `given`.
         seed: What rows are drawn by; the policy's if None.
     """
 
-    template_fields: Sequence[str] = (*_SynthesisOperator.template_fields, "given", "label")
+    template_fields: Sequence[str] = (*_SynthesisOperator.template_fields, "given", "suffix")
 
     def __init__(
         self,
         *,
         rows: int | None = None,
         given: Given | None = None,
-        label: str = "",
+        suffix: str = "",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.rows = rows
         self.given = given
-        self.label = label
+        self.suffix = suffix
         self.seed = seed
 
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
@@ -238,7 +236,7 @@ class SyntheticDataOperator(_SynthesisOperator):
             progress=self.log.info,
             rows=self.rows,
             given=self.given,
-            label=self.label,
+            suffix=self.suffix,
             seed=self.seed,
         )
         for step in steps[:-1]:

@@ -111,5 +111,7 @@ def has_retention(policy: LoadedPolicy | str | Path) -> bool:
     """
     loaded = policy if isinstance(policy, LoadedPolicy) else checked(policy)
     release = loaded.policy.release
-    expires = release is not None and (release.expires_after is not None or loaded.policy.synthetic is not None)
+    expires = release is not None and (
+        release.expires_after is not None or loaded.policy.synthetic is not None
+    )
     return bool(kept_datasets(loaded)) or expires

@@ -64,9 +64,7 @@ def synthetic_refresh_dag(
     }
     with DAG(**arguments) as dag:  # noqa: AIR002 - the schedule is among the arguments
         for name in synthetic.releases:
-            synthetic_refresh_group(
-                policy, name, destination=destination, ledger_conn_id=ledger_conn_id
-            )
+            synthetic_refresh_group(policy, name, destination=destination, ledger_conn_id=ledger_conn_id)
     return dag
 
 
@@ -77,7 +75,7 @@ def synthetic_refresh_group(
     group_id: str | None = None,
     rows: int | None = None,
     given: Given | None = None,
-    label: str = "",
+    suffix: str = "",
     destination: str | None = None,
     ledger_conn_id: str | None = None,
 ) -> TaskGroup:
@@ -86,10 +84,10 @@ def synthetic_refresh_group(
     Args:
         policy: Path of the policy file.
         synthesis: The synthesis.
-        group_id: The group's id; the synthesis's name, with the label, if None.
+        group_id: The group's id; the synthesis's name, with the suffix, if None.
         rows: How many rows, of the table that refers to no other; as the policy says if None.
-        given: Values that columns have in every row: a release of its own, under a label.
-        label: What tells that release from the one of the whole.
+        given: Values that columns have in every row: a release of its own, under a suffix.
+        suffix: What tells that release from the one of the whole.
         destination: URI to release to instead of the policy's.
         ledger_conn_id: Connection of the ledger.
 
@@ -98,30 +96,30 @@ def synthetic_refresh_group(
         ReleaseError: The policy names no destination, or not this synthesis.
     """
     loaded = checked(policy)
-    assets = synthetic_assets(loaded, synthesis, label=label, destination=destination)
+    assets = synthetic_assets(loaded, synthesis, suffix=suffix, destination=destination)
     common: dict[str, Any] = {
         "policy": str(policy),
         "synthesis": synthesis,
         "destination": destination,
         "ledger_conn_id": ledger_conn_id,
     }
-    with TaskGroup(group_id or "_".join(filter(None, (synthesis, label)))) as group:
+    with TaskGroup(group_id or "_".join(filter(None, (synthesis, suffix)))) as group:
         fit = FitModelOperator(task_id="fit", **common)
         draw = SynthesizeOperator(
-            task_id="synthesize", after=fit.output, rows=rows, given=given, label=label, **common
+            task_id="synthesize", after=fit.output, rows=rows, given=given, suffix=suffix, **common
         )
         look = EvaluateSyntheticOperator(task_id="evaluate", after=draw.output, **common)
         publish = PublishSyntheticOperator(
             task_id="publish", after=look.output, outlets=list(assets.values()), **common
         )
         # A teardown of its own: as one of `fit` it would not run where that task itself fails or is killed.
-        scrub = ScrubSyntheticOperator(task_id="scrub", label=label, **common)
+        scrub = ScrubSyntheticOperator(task_id="scrub", suffix=suffix, **common)
         chain(fit, draw, look, publish, scrub.as_teardown())
     return group
 
 
 def synthetic_assets(
-    policy: LoadedPolicy | str | Path, synthesis: str, *, label: str = "", destination: str | None = None
+    policy: LoadedPolicy | str | Path, synthesis: str, *, suffix: str = "", destination: str | None = None
 ) -> dict[str, Asset]:
     """The Assets that stand for the current synthetic tables of a synthesis, by table.
 
@@ -132,5 +130,5 @@ def synthetic_assets(
     loaded = policy if isinstance(policy, LoadedPolicy) else checked(policy)
     return {
         table: release_asset(loaded, name, destination=destination)
-        for table, name in names_of(loaded, synthesis, label).items()
+        for table, name in names_of(loaded, synthesis, suffix).items()
     }

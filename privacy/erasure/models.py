@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_veil.privacy.erasure.dossier import Dossier
 from airflow_veil.privacy.erasure.releases import LIVE, place_of
 from airflow_veil.privacy.errors import ReleaseError, VeilError
-from airflow_veil.privacy.ledger.models import LIVE as LIVE_MODELS
 from airflow_veil.privacy.ledger.models import ModelRecord, ModelState
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.retention.expiry import end
@@ -72,15 +71,15 @@ def end_models(workspace: Workspace, dossier: Dossier, *, batch_id: str, actor: 
     store = ModelStore(workspace.settings.models)
     records = ledger.models.listed(workspace.loaded.policy.name)
     reached = {each.model_id: each for each in records if _reached(workspace, each, dossier)}
+    reason = f"erasure {batch_id}"
     for record in reached.values():
-        if record.state in LIVE_MODELS:
-            record = ledger.models.end(record.model_id, ModelState.STALE, f"erasure {batch_id}", actor=actor)
-            if record.digest is not None and not store.remove(record.model_id):
-                done.problems.append(f"the file of model {record.model_id} is not in {store.folder}")
-        if record.reason == f"erasure {batch_id}":
+        ended = ledger.models.end(record.model_id, ModelState.STALE, reason, actor=actor)
+        # What had ended before may have its file still: a kill may have come between the ledger and that.
+        removed = store.remove(record.model_id)
+        if record.state is ModelState.FITTED and not removed:
+            done.problems.append(f"the file of model {record.model_id} is not in {store.folder}")
+        if ended.reason == reason:
             done.stale.setdefault(record.synthesis, []).append(record.model_id)
-        # A kill may have come between the ledger and the file.
-        store.remove(record.model_id)
     for release in ledger.list(workspace.loaded.policy.name):
         model = reached.get(model_of(release) or "")
         if model is not None:

@@ -1,4 +1,4 @@
-"""What people are named by, or a model that learned of them, sealed with the key ring under its owner's name: AES-256-GCM.
+"""What people are named by, or a model that learned of them: sealed with the key ring, by AES-256-GCM, under a name.
 
 The key is of a purpose of its own; the name is authenticated with it, so that what is sealed cannot be moved from one
 request to another. Destroying the key version makes all that was sealed with it unreadable, backups of the ledger

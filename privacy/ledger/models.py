@@ -6,8 +6,8 @@ begin ──► fitting ──keep──► fitted ──end──► stale     
              └──────end────────┴──────────► destroyed  by somebody, or another was faster
 ```
 
-The bytes are kept elsewhere, sealed; here is their digest. A model is noted before a row is read for it, so that whoever
-erases a person or deletes rows ends also those that are being fitted: what was ended is never kept.
+The bytes are kept elsewhere, sealed; here is their digest. A model is noted before a row is read for it, so that
+whoever erases a person or deletes rows ends also those that are being fitted: what was ended is never kept.
 """
 
 from __future__ import annotations

@@ -14,7 +14,11 @@ from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.storage.base import DatasetIdentity, Written
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.synthetic.specification import ColumnSpecification, Specification, TableSpecification
+    from airflow_veil.privacy.synthetic.specification import (
+        ColumnSpecification,
+        Specification,
+        TableSpecification,
+    )
 
 FIT = "fit"
 """The task that fits a model."""
@@ -122,7 +126,7 @@ def of_table(
     learned = made.learned if table in sources else ()
     output = Table(
         identity=target,
-        fields=tuple(_field(specification, column, column in learned) for column in made.columns),
+        fields=tuple(_field(specification, column, learned=column in learned) for column in made.columns),
         rows=rows,
         bytes=written.bytes if written else None,
         files=(len(written.files) or None) if written else None,
@@ -171,7 +175,7 @@ def _edge(
     )
 
 
-def _field(specification: Specification, column: ColumnSpecification, learned: bool) -> Field:
+def _field(specification: Specification, column: ColumnSpecification, *, learned: bool) -> Field:
     return Field(
         name=column.name,
         type=column.type_name,

@@ -48,7 +48,7 @@ def run(
     progress: Callable[[str], None],
     rows: int | None = None,
     given: Given | None = None,
-    label: str = "",
+    suffix: str = "",
     seed: int | None = None,
 ) -> tuple[Made, ...]:
     """Fit, draw, evaluate and publish, in one go; what was drawn and does not get through is discarded.
@@ -61,7 +61,7 @@ def run(
         progress: Told how far it is: names and counts.
         rows: See `sample`.
         given: See `sample`.
-        label: See `sample`.
+        suffix: See `sample`.
         seed: See `sample`.
 
     Returns:
@@ -71,9 +71,9 @@ def run(
         VeilError: See the steps.
     """
     # What cannot be published is not begun: a model may cost money.
-    names_of(workspace.loaded, name, label)
-    if bool(given) != bool(label):
-        raise ReleaseError("values and a label go together", where=name, fix="give both, or neither")
+    names_of(workspace.loaded, name, suffix)
+    if bool(given) != bool(suffix):
+        raise ReleaseError("values and a suffix go together", where=name, fix="give both, or neither")
     fitted = fit(workspace, name, interval, actor=actor, progress=progress)
     drawn = sample(
         workspace,
@@ -83,7 +83,7 @@ def run(
         progress=progress,
         rows=rows,
         given=given,
-        label=label,
+        suffix=suffix,
         seed=seed,
     )
     try:
@@ -102,7 +102,7 @@ def scrub(
     interval: Interval,
     *,
     actor: str,
-    label: str = "",
+    suffix: str = "",
     orphans_after: float | None = None,
 ) -> Scrubbed:
     """Remove what the runs of an interval staged and did not publish, and what killed runs left behind.
@@ -112,7 +112,7 @@ def scrub(
         name: The synthesis.
         interval: The run's interval.
         actor: Who scrubs.
-        label: What tells the release from the one of the whole.
+        suffix: What tells the release from the one of the whole.
         orphans_after: Seconds after which staging that nobody holds is an orphan; as the policy says where None.
 
     Raises:
@@ -121,7 +121,7 @@ def scrub(
     """
     done = [
         scrub_one(workspace, each, interval, actor=actor, orphans_after=orphans_after)
-        for each in names_of(workspace.loaded, name, label).values()
+        for each in names_of(workspace.loaded, name, suffix).values()
     ]
     return Scrubbed(own=sum(each.own for each in done), orphans=sum(each.orphans for each in done))
 

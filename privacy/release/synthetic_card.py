@@ -8,8 +8,8 @@ from typing import Any
 from airflow_veil.privacy.release.card import Card, Section, moment, time_of
 
 LIMITS = (
-    "Made up: no row is a real person's. A row may still be like somebody's by chance, or, without a guarantee, because"
-    " the model kept something of that person.",
+    "Made up: no row is a real person's.",
+    "A row may be like somebody's by chance, or, without a guarantee, because the model kept something of that person.",
     "What the model did not see, or saw rarely, is not in it: rare cases and long tails are worse than they look.",
     "Do not decide about a real person by these rows, and do not join them to rows of real people.",
     "A figure that is computed from it is an estimate, and off by more than one that is computed from the real rows.",
@@ -81,7 +81,9 @@ def _origin(manifest: Mapping[str, Any]) -> Section:
     if interval["start"] and interval["end"]:
         rows.insert(1, ("Data of", f"{moment(interval['start'])} to {moment(interval['end'])}"))
     if len(told["tables"]) > 1:
-        rows.append(("Belongs together with", ", ".join(each for each in told["tables"] if each != told["table"])))
+        rows.append(
+            ("Belongs together with", ", ".join(each for each in told["tables"] if each != told["table"]))
+        )
     if told["given"]:
         rows.append(("The same in every row", ", ".join(told["given"])))
     return Section(
@@ -114,16 +116,18 @@ def _evaluation(manifest: Mapping[str, Any]) -> Section:
     if not held:
         return Section(title=title, said=("The policy asks for no evaluation.",))
     done = [MEASURED.get(word, word) for word, measured in held["measured"].items() if measured]
-    text = [
-        "Before it was published, it was compared with the rows that the model learned from, and with rows that it"
-        f" never saw: {', '.join(done)}. It kept to all bounds of the policy.",
-    ]
+    compared = (
+        "Before it was published, it was compared with the rows that the model learned from, and with others"
+    )
+    text = [f"{compared} that it never saw: {', '.join(done)}. It kept to all bounds of the policy."]
     figures = held.get("figures")
     if not figures:
         text.append("The scores themselves are not shown: they are computed on rows of real people.")
         return Section(title=title, said=tuple(text))
     text.append("The scores are computed on rows of real people, and shown since the policy says so.")
-    return Section(title=title, said=tuple(text), columns=("Figure", "Of this release"), rows=_figures(figures))
+    return Section(
+        title=title, said=tuple(text), columns=("Figure", "Of this release"), rows=_figures(figures)
+    )
 
 
 def _figures(figures: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -137,7 +141,9 @@ def _figures(figures: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
             for name in ("risk", "high", "quality", "diagnostic"):
                 if isinstance(each.get(name), int | float):
                     of = each.get("column") or each.get("name") or ""
-                    rows.append((f"{MEASURED.get(word, word)} {of}, {name}".replace(" ,", ","), f"{each[name]:.3f}"))
+                    rows.append(
+                        (f"{MEASURED.get(word, word)} {of}, {name}".replace(" ,", ","), f"{each[name]:.3f}")
+                    )
     return tuple(rows)
 
 

@@ -1,8 +1,8 @@
 """Looks at synthetic rows before they are published: attacks on them, on rows that the model never saw besides.
 
 Scores are computed on private rows, and tell something of these. They are kept as evidence, and stand neither in XCom
-nor on the card, unless the policy says `show_scores`. What the manifest tells without that is what was measured and that
-all bounds held: what does not hold is not published.
+nor on the card, unless the policy says `show_scores`. What the manifest tells without that is what was measured and
+that all bounds held: what does not hold is not published.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ _HEADROOM = 4_096
 """What an entry of evidence holds besides the figures."""
 
 
-def evaluate(
-    workspace: Workspace, reference: SyntheticReference, *, actor: str, progress: Progress
-) -> Made:
+def evaluate(workspace: Workspace, reference: SyntheticReference, *, actor: str, progress: Progress) -> Made:
     """Measure staged synthetic rows against the rows that the model learned from and a hold-out, and judge them.
 
     Args:
@@ -83,7 +81,7 @@ def evaluate(
         progress(f"Evaluating {table}")
         release = workspace.ledger.release(reference.releases[table])
         found = _measured(workspace, specification, synthesis, training, table, release)
-        reasons = _judged(found, rules.bounds, private=specification.method.private)
+        reasons = _judged(found, rules.bounds)
         _note(workspace, synthesis, release, found, reasons, rules, actor=actor)
         denied += [f"{table}: {reason.code}{f' of {reason.of}' if reason.of else ''}" for reason in reasons]
     if denied:
@@ -97,9 +95,7 @@ def evaluate(
     return Made(reference=done, lineage=read, summary=f"All bounds on {reference.dataset} hold")
 
 
-def passed(
-    workspace: Workspace, reference: SyntheticReference, table: str, release: ReleaseRecord
-) -> None:
+def passed(workspace: Workspace, reference: SyntheticReference, table: str, release: ReleaseRecord) -> None:
     """Let through what was evaluated, and is as it was then; also for a DAG that forgot the task.
 
     Raises:
@@ -123,9 +119,7 @@ def _wanted(synthesis: Synthesis) -> bool:
     return synthesis.evaluate is not None and synthesis.method.word != "faker"
 
 
-def _training(
-    workspace: Workspace, specification: Specification, reference: SyntheticReference
-) -> Training:
+def _training(workspace: Workspace, specification: Specification, reference: SyntheticReference) -> Training:
     """What the model learned from, and what it never saw: the same rows as then, or it is no hold-out."""
     sources = sources_of(workspace, specification)
     training = training_of(workspace, specification, sources)
@@ -159,9 +153,7 @@ def _measured(
         synthetic=_staged(workspace, release, names),
     )
     declared = workspace.loaded.policy.datasets[table].columns
-    of_class = {
-        each: [name for name in names if declared[name].column_class is each] for each in ColumnClass
-    }
+    of_class = {each: [name for name in names if declared[name].column_class is each] for each in ColumnClass}
     knows = _named(rules.knows, table, names) or of_class[ColumnClass.QUASI_IDENTIFIER]
     secrets = _named(rules.secrets, table, names) or of_class[ColumnClass.SENSITIVE]
     target = _named([rules.target] if rules.target else [], table, names)
@@ -192,11 +184,13 @@ def _named(wanted: Any, table: str, names: list[str]) -> list[str]:
     return [name for name in plain if name in names]
 
 
-def _refit(
-    specification: Specification, rules: Evaluate, training: Training, table: str
-) -> Refit | None:
-    """Fits shadow models, where a bound is on them; never of a private method, whose noise would have to be paid for."""
-    if rules.bounds.membership_tpr_max is None or specification.method.private or len(specification.tables) > 1:
+def _refit(specification: Specification, rules: Evaluate, training: Training, table: str) -> Refit | None:
+    """Fits shadow models, where a bound is on them; none of a private method, whose noise would have to be paid."""
+    if (
+        rules.bounds.membership_tpr_max is None
+        or specification.method.private
+        or len(specification.tables) > 1
+    ):
         return None
     import pyarrow as pa
 
@@ -218,7 +212,7 @@ def _refit(
     return refit
 
 
-def _judged(found: Evaluation, bounds: SyntheticBounds, *, private: bool) -> tuple[Reason, ...]:
+def _judged(found: Evaluation, bounds: SyntheticBounds) -> tuple[Reason, ...]:
     from airflow_veil.privacy.evaluation.judge import judge
 
     return tuple(judge(found, bounds_of(bounds, found)))

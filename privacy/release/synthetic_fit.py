@@ -39,10 +39,11 @@ from airflow_veil.privacy.synthetic.model_store import ModelStore
 from airflow_veil.privacy.synthetic.specification import Specification, compiled
 
 if TYPE_CHECKING:
+    from airflow_veil.privacy.synthetic.marginals import Marginals
+
     from airflow_veil.privacy.release.interval import Interval
     from airflow_veil.privacy.release.workspace import Workspace
     from airflow_veil.privacy.storage.base import Source
-    from airflow_veil.privacy.synthetic.marginals import Marginals
     from airflow_veil.privacy.synthetic.synthesizer import Model
 
 Progress = Callable[[str], None]
@@ -219,7 +220,7 @@ def _learned(asked: _Asked) -> Model:
 
 
 def _unchanged(asked: _Asked) -> None:
-    """What was read is the version that the model is noted with; sources are opened anew: open ones know their files."""
+    """What was read is the version that the model is noted with. It is opened anew: open sources know their files."""
     if version_of(sources_of(asked.workspace, asked.specification)) != asked.version:
         raise StorageError(
             "The source changed while it was read",

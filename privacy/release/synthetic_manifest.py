@@ -24,7 +24,7 @@ LICENCE = (
 def guarantee_of(specification: Specification) -> str:
     """What protects people in the rows, in a sentence for everybody."""
     if specification.word == "faker":
-        return "No row was read: the rows are invented from what the policy says of the columns, so they tell of nobody."
+        return "No row was read: all is invented from what the policy says of the columns, so the rows tell of nobody."
     if specification.method.private:
         return (
             "Differential privacy: whether any one person's rows were learned from changes the chance of any outcome"

@@ -13,43 +13,41 @@ from airflow_veil.privacy.release.synthetic_reference import SyntheticReference
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.synthetic.specification import Specification, compiled
 
-_LABEL = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_SUFFIX = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def names_of(loaded: LoadedPolicy, name: str, label: str = "") -> dict[str, str]:
+def names_of(loaded: LoadedPolicy, name: str, suffix: str = "") -> dict[str, str]:
     """Table to the name that it is released under: the synthesis's own, and the table's where there are several.
 
     Args:
         loaded: The policy.
         name: The synthesis.
-        label: What tells a release of given values from that of the whole; empty for the whole.
+        suffix: What tells a release of given values from that of the whole; empty for the whole.
 
     Raises:
-        ReleaseError: The label is none, or something else of the policy has such a name.
+        ReleaseError: The suffix is none, or something else of the policy has such a name.
     """
-    if label and not _LABEL.fullmatch(label):
+    if suffix and not _SUFFIX.fullmatch(suffix):
         raise ReleaseError(
-            "the label is no name", where=name, expected="up to 40 lower-case letters, digits and _"
+            "the suffix is no name", where=name, expected="up to 40 lower-case letters, digits and _"
         )
     tables = list(_synthesis(loaded, name).tables)
-    whole = "_".join(filter(None, (name, label)))
+    whole = "_".join(filter(None, (name, suffix)))
     named = {table: whole if len(tables) == 1 else f"{whole}_{table}" for table in tables}
-    if taken := sorted(set(named.values()) & set(_others(loaded, name, label))):
+    if taken := sorted(set(named.values()) & set(_others(loaded, name, suffix))):
         raise ReleaseError(
             f"{', '.join(taken)} is the name of something else in the policy",
             where=f"{loaded.policy.name}, {name}",
-            fix="give the synthesis, or its label, another name",
+            fix="give the synthesis, or its suffix, another name",
         )
     return named
 
 
 def all_names(loaded: LoadedPolicy) -> tuple[str, ...]:
-    """The names that all syntheses of a policy are released under, but for those with a label."""
+    """The names that all syntheses of a policy are released under, but for those with a suffix."""
     synthetic = loaded.policy.synthetic
     return tuple(
-        each
-        for name in (synthetic.releases if synthetic else ())
-        for each in names_of(loaded, name).values()
+        each for name in (synthetic.releases if synthetic else ()) for each in names_of(loaded, name).values()
     )
 
 
@@ -96,13 +94,13 @@ def _synthesis(loaded: LoadedPolicy, name: str) -> Synthesis:
     return synthetic.releases[name]
 
 
-def _others(loaded: LoadedPolicy, name: str, label: str) -> Iterable[str]:
+def _others(loaded: LoadedPolicy, name: str, suffix: str) -> Iterable[str]:
     """All other names that something is released under."""
     policy = loaded.policy
     yield from policy.datasets
     yield from policy.differential_privacy.queries if policy.differential_privacy else ()
     for other, synthesis in (policy.synthetic.releases if policy.synthetic else {}).items():
-        if other == name and not label:
+        if other == name and not suffix:
             continue
         yield other
         if len(synthesis.tables) > 1:

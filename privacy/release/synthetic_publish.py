@@ -35,7 +35,7 @@ def publish(workspace: Workspace, reference: SyntheticReference, *, actor: str) 
         LedgerError: The ledger cannot be used.
     """
     specification = same_specification(workspace, reference)
-    names = names_of(workspace.loaded, reference.dataset, reference.label)
+    names = names_of(workspace.loaded, reference.dataset, reference.suffix)
     releases = {table: workspace.ledger.release(reference.releases[table]) for table in specification.tables}
     waiting = {table: each for table, each in releases.items() if each.state not in PUBLISHED}
     for table, release in waiting.items():
@@ -54,9 +54,7 @@ def publish(workspace: Workspace, reference: SyntheticReference, *, actor: str) 
     )
 
 
-def _may_go(
-    workspace: Workspace, reference: SyntheticReference, table: str, release: ReleaseRecord
-) -> None:
+def _may_go(workspace: Workspace, reference: SyntheticReference, table: str, release: ReleaseRecord) -> None:
     """Told before readers see anything of any table."""
     if release.state is not ReleaseState.STAGED or not (release.manifest or {}).get("output"):
         raise ReleaseError(

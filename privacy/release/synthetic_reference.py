@@ -20,7 +20,7 @@ class SyntheticReference:
         interval: Key of the interval that it stands for.
         specification: SHA-256 of what it is made of and how, in hex: all tasks of a run must work by one.
         model_id: The model.
-        label: What tells it from the release of the whole, where values are given; empty for the whole.
+        suffix: What tells it from the release of the whole, where values are given; empty for the whole.
         step: The last step that was done.
         published: Whether these very releases are out already, so that there is nothing left to do.
         releases: Table to its release.
@@ -32,7 +32,7 @@ class SyntheticReference:
     interval: str
     specification: str
     model_id: str
-    label: str = ""
+    suffix: str = ""
     step: str
     published: bool = False
     releases: Mapping[str, str] = field(default_factory=dict)

@@ -49,7 +49,7 @@ def sample(
     progress: Progress,
     rows: int | None = None,
     given: Given | None = None,
-    label: str = "",
+    suffix: str = "",
     seed: int | None = None,
 ) -> Made:
     """Draw the rows of all tables and stage them; whoever asks again for the same gets the same releases.
@@ -61,27 +61,27 @@ def sample(
         actor: Who draws.
         progress: Told how far it is: names and counts.
         rows: How many, of the table that refers to no other; as the policy says if None.
-        given: Values that columns have in every row: a release of its own, under a label.
-        label: What tells that release from the one of the whole.
+        given: Values that columns have in every row: a release of its own, under a suffix.
+        suffix: What tells that release from the one of the whole.
         seed: What rows are drawn by; the policy's if None.
 
     Raises:
-        ReleaseError: The policy changed since the model was fitted, or values are given without a label.
+        ReleaseError: The policy changed since the model was fitted, or values are given without a suffix.
         SyntheticError: The model has ended, or cannot draw that.
         TamperedError: The model is not what was kept.
         StorageError: The rows cannot be written.
         LedgerError: The ledger cannot be used.
     """
     specification = same_specification(workspace, reference)
-    if bool(given) != bool(label):
+    if bool(given) != bool(suffix):
         raise ReleaseError(
-            "values are given without a label" if given else "there is a label, and no value is given",
+            "values are given without a suffix" if given else "there is a suffix, and no value is given",
             where=reference.dataset,
-            expected="both: a release of some values is one of its own, named by the label",
+            expected="both: a release of some values is one of its own, named by the suffix",
         )
     by = synthesis_of(workspace, reference.dataset).seed if seed is None else seed
     asked = {"rows": rows, "given": dict(given or {}), "seed": by}
-    names = names_of(workspace.loaded, reference.dataset, label)
+    names = names_of(workspace.loaded, reference.dataset, suffix)
     record = workspace.ledger.models.find(reference.model_id)
     begun = _published(workspace, record, names, interval, asked)
     if begun is None:
@@ -94,7 +94,7 @@ def sample(
         written = {}
     done = replace(
         reference,
-        label=label,
+        suffix=suffix,
         step="synthesize",
         published=not written,
         releases={table: each.release_id for table, each in begun.items()},
@@ -230,7 +230,7 @@ def _note(
     seed: int,
     actor: str,
 ) -> None:
-    """Note in the drafts, and in the evidence, what was staged. What was found out of other rows does not hold of it."""
+    """Note in the drafts, and in the evidence, what was staged. What was found out of other rows does not hold."""
     for table, each in written.items():
         release, source = begun[table], _source(model, table)
         made = _lineage(workspace, specification, table, release, model, counts[table], each)

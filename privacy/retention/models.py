@@ -67,9 +67,7 @@ def destroy(workspace: Workspace, model_id: str, *, reason: str, actor: str) -> 
     return ended
 
 
-def _end(
-    workspace: Workspace, records: Iterable[ModelRecord], reason: str, *, actor: str
-) -> tuple[str, ...]:
+def _end(workspace: Workspace, records: Iterable[ModelRecord], reason: str, *, actor: str) -> tuple[str, ...]:
     ended = tuple(
         workspace.ledger.models.end(each.model_id, ModelState.EXPIRED, reason, actor=actor)
         for each in records

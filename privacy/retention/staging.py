@@ -31,7 +31,12 @@ class Swept:
 
     def as_dict(self) -> dict[str, Any]:
         """The same for XCom, evidence and machines."""
-        return {"after": self.after, "runs": self.runs, "attempts": dict(self.attempts), "models": self.models}
+        return {
+            "after": self.after,
+            "runs": self.runs,
+            "attempts": dict(self.attempts),
+            "models": self.models,
+        }
 
 
 def sweep(workspace: Workspace, *, actor: str) -> Swept:

@@ -95,7 +95,9 @@ class ModelStore:
         if record.digest is None or record.key_version is None or record.ended_at is not None:
             why = f": {record.reason}" if record.reason else ""
             raise SyntheticError(
-                f"the model is {record.state}{why}", where=record.where, fix="fit it anew, for another interval"
+                f"the model is {record.state}{why}",
+                where=record.where,
+                fix="fit it anew, for another interval",
             )
         path = self._path(record.model_id)
         with storing("reading a model", str(self.folder)):

@@ -86,7 +86,8 @@ def held_out(people: pa.Array, *, seed: int, share: float, where: str) -> NDArra
     """
     lots = _spelled(plain_array(people), where=where)
     numbers: Numbers = np.asarray(prf.uint64(lots.fill_null(""), key=_key(seed, "kept")))
-    return (numbers < share * _EVERY) & lots.is_valid().to_numpy(zero_copy_only=False)
+    kept: NDArray[np.bool_] = (numbers < share * _EVERY) & lots.is_valid().to_numpy(zero_copy_only=False)
+    return kept
 
 
 def read_training(

@@ -1,4 +1,4 @@
-"""Synthetic releases of real tables through Airflow: one table, twenty-four columns, related tables; no person in them."""
+"""Synthetic releases of real tables through Airflow: one table, 24 columns, related tables; no person is in them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,10 @@ def acs(shared: Path, folder: Path) -> dict[str, Any]:
     rules = {"knows": ["PUMA", "AGEP", "SEX", "RAC1P"], "secrets": ["PINCP_DECILE"], "bounds": WIDE}
     method = {"method": "gaussian_copula", "evaluate": rules}
     return policy(
-        folder, "acs", {"people": data}, {"learned": {**method, "tables": {"people": {"columns": made, "rows": 400}}}}
+        folder,
+        "acs",
+        {"people": data},
+        {"learned": {**method, "tables": {"people": {"columns": made, "rows": 400}}}},
     )
 
 
@@ -157,7 +160,9 @@ def synthea(shared: Path, folder: Path) -> dict[str, Any]:
         ),
     }
     rules = {"holdout": 0.3, "bounds": WIDE}
-    return policy(folder, "synthea", sources, {"care": {"method": "hma", "tables": tables, "evaluate": rules}})
+    return policy(
+        folder, "synthea", sources, {"care": {"method": "hma", "tables": tables, "evaluate": rules}}
+    )
 
 
 def dataset(source: Path, subject: Any, columns: dict[str, Any]) -> dict[str, Any]:
@@ -166,9 +171,7 @@ def dataset(source: Path, subject: Any, columns: dict[str, Any]) -> dict[str, An
     return {"source": str(source), "subject": whose, "columns": columns}
 
 
-def policy(
-    folder: Path, name: str, datasets: dict[str, Any], releases: dict[str, Any]
-) -> dict[str, Any]:
+def policy(folder: Path, name: str, datasets: dict[str, Any], releases: dict[str, Any]) -> dict[str, Any]:
     """A policy that makes up tables."""
     return {
         "version": 1,
@@ -196,7 +199,9 @@ class Ran:
 
     def current(self, name: str, table: str) -> pd.DataFrame:
         """What a consumer reads."""
-        frame: pd.DataFrame = pq.read_table(self.home.path / "releases" / name / table / "current").to_pandas()
+        frame: pd.DataFrame = pq.read_table(
+            self.home.path / "releases" / name / table / "current"
+        ).to_pandas()
         return frame
 
     def manifest(self, name: str, table: str) -> dict[str, Any]:
@@ -240,7 +245,9 @@ class TestRuns:
     def test_a_task_that_is_lost_after_its_work(self, ran: Ran) -> None:
         """Its second try finds the model, draws the same rows and publishes the same release."""
         tries = dict(
-            ran.home.select("select task_id, try_number from task_instance where dag_id = 'veil_adult_synthetic'")
+            ran.home.select(
+                "select task_id, try_number from task_instance where dag_id = 'veil_adult_synthetic'"
+            )
         )
         assert tries["learned.fit"] == tries["learned.publish"] == 2
         with ran.ledger() as ledger:
@@ -314,7 +321,7 @@ class TestNothingLeaks:
     def test_xcom_has_references_only(self, ran: Ran) -> None:
         """Names, counts and digests: no score."""
         pushed = [json.loads(value) for (value,) in ran.home.select("select value from xcom")]
-        keys = {"policy", "dataset", "interval", "specification", "model_id", "label", "step", "published"}
+        keys = {"policy", "dataset", "interval", "specification", "model_id", "suffix", "step", "published"}
         told = [value if isinstance(value, dict) else json.loads(value) for value in pushed]
         assert len(told) > 10
         for value in told:

@@ -23,7 +23,9 @@ def _fail_after(context: dict[str, Any], result: Any = None) -> None:
         raise ConnectionError("lost right after the work was done")
 
 
-adult, acs, synthea = (synthetic_refresh_dag(POLICIES / f"{name}.yaml") for name in ("adult", "acs", "synthea"))
+adult, acs, synthea = (
+    synthetic_refresh_dag(POLICIES / f"{name}.yaml") for name in ("adult", "acs", "synthea")
+)
 for task in adult.tasks:
     task.post_execute = _fail_after
 
@@ -34,5 +36,5 @@ with DAG("adult_women", schedule="@weekly", start_date=EPOCH, default_args={"ret
         synthesis="learned",
         rows=100,
         given={"sex": "Female"},
-        label="women",
+        suffix="women",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.unit.release.conftest import ACTOR, Shop, night
 
+from airflow_veil.privacy.keys.file import KeyFile
 from airflow_veil.privacy.ledger.models import ModelRecord
 from airflow_veil.privacy.release import synthesize
 from airflow_veil.privacy.release.synthetic_reference import Made
@@ -110,6 +112,15 @@ def orders(rows: int = 800, people_rows: int = 400) -> pa.Table:
             "amount": np.round(rng.uniform(0, 1_000, rows), 2),
         }
     )
+
+
+def open_shop(folder: Path, empty_ledger: Path, policy: str = POLICY) -> Shop:
+    """A shop in a folder of its own; close it."""
+    shop = Shop(folder)
+    (shop.path / "home").mkdir(parents=True)
+    shutil.copy(empty_ledger, shop.path / "home" / "ledger.db")
+    KeyFile(shop.settings.key_file).create()
+    return stock(shop, policy)
 
 
 def stock(shop: Shop, policy: str = POLICY) -> Shop:

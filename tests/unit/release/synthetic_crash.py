@@ -60,7 +60,9 @@ def together(folder: Path, name: str, start: Any, results: Any) -> None:
 def context() -> ForkServerContext:
     """Processes that are forked from one that has imported what they need."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload([__name__, "airflow_veil.privacy.ledger.schema", "pandas", "sdv.single_table"])
+    found.set_forkserver_preload(
+        [__name__, "airflow_veil.privacy.ledger.schema", "pandas", "sdv.single_table"]
+    )
     return found
 
 

@@ -125,7 +125,7 @@ class TestLearned:
     def test_values_that_are_given(self, made: Shop) -> None:
         """Conditional sampling is a release of its own, beside the whole one."""
         whole = run(made, "someone").reference
-        part = run(made, "someone", rows=80, given={"country": "FR"}, label="french").reference
+        part = run(made, "someone", rows=80, given={"country": "FR"}, suffix="french").reference
 
         rows = published(made, "someone_french")
         assert set(rows["country"].to_pylist()) == {"FR"}
@@ -136,7 +136,7 @@ class TestLearned:
 
     def test_values_and_a_label_go_together(self, made: Shop) -> None:
         """Neither without the other, told before anything is fitted."""
-        for how in ({"given": {"country": "FR"}}, {"label": "french"}):
+        for how in ({"given": {"country": "FR"}}, {"suffix": "french"}):
             with pytest.raises(ReleaseError, match="go together"):
                 run(made, "someone", **how)
         assert models(made) == ()
@@ -186,7 +186,7 @@ class TestEvaluation:
         assert "figures" not in told["evaluation"]
         assert "not shown" in card.markdown(card.card(told))
         assert set(done.reference.as_xcom()) == {
-            *("policy", "dataset", "interval", "specification", "model_id", "label"),
+            *("policy", "dataset", "interval", "specification", "model_id", "suffix"),
             *("step", "published", "releases", "rows"),
         }
 
@@ -280,13 +280,10 @@ class TestModels:
 
     def test_lives_no_longer_than_the_rows_it_learned_from(self, made: Shop) -> None:
         """The shortest of its own time and the retention of its data sets."""
-        made.write(
-            POLICY.replace(
-                "    source: people.parquet\n",
-                "    source: people.parquet\n    retention: {after: P7D, from: since}\n",
-            )
-            .replace("      name: {class", "      since: {class: none, type: timestamp, treat: drop}\n      name: {class")
-        )
+        rule = "    retention: {after: P7D, from: since}\n"
+        column = "      since: {class: none, type: timestamp, treat: drop}\n"
+        policy = POLICY.replace("people.parquet\n", f"people.parquet\n{rule}")
+        made.write(policy.replace("      name: {class", f"{column}      name: {{class"))
         run(made, "someone")
         (record,) = models(made)
         assert (record.expires_at - record.begun_at).days == 7
@@ -301,7 +298,7 @@ class TestNames:
             synthesize.sample(made.workspace(), fitted.reference, night(0), actor=ACTOR, progress=silent)
 
     def test_what_is_something_elses_name(self, made: Shop) -> None:
-        """A label must not make the name of another release."""
+        """A suffix must not make the name of another release."""
         loaded = made.workspace().loaded
         assert names_of(loaded, "nobody") == {"people": "nobody_people", "orders": "nobody_orders"}
         with pytest.raises(ReleaseError, match="no name"):

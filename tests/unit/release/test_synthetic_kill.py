@@ -53,9 +53,7 @@ class TestKill:
             ("someone", {"people": "someone"}, 19),
         ],
     )
-    def test_killed_at_any_moment(
-        self, made: Shop, name: str, tables: dict[str, str], stride: int
-    ) -> None:
+    def test_killed_at_any_moment(self, made: Shop, name: str, tables: dict[str, str], stride: int) -> None:
         """Killed anywhere, each table's release before stays or the new one is there, whole; a second run mends it."""
         run(made, name)
         for moment in range(0, MOST, stride):

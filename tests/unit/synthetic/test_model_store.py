@@ -154,9 +154,7 @@ class TestTampering:
         with pytest.raises(SyntheticError, match="file is gone"):
             store.get(record, ring)
 
-    def test_a_key_version_that_is_destroyed(
-        self, store: ModelStore, ring: KeyRing, keys: KeyFile
-    ) -> None:
+    def test_a_key_version_that_is_destroyed(self, store: ModelStore, ring: KeyRing, keys: KeyFile) -> None:
         """Makes the model unreadable for good."""
         record = kept(store, ring)
         keys.rotate()
