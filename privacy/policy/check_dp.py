@@ -164,7 +164,7 @@ def _amounts(loaded: LoadedPolicy) -> Iterator[Finding]:
             message = "so little cannot be divided among measures and still be counted"
             yield asked.finding(("spend",), "dp-amount", message, f"spend at least {LEAST_SPEND:f}")
         try:
-            _loss(spend)
+            loss_of(spend)
         except BudgetError as error:
             yield asked.finding(("spend",), "dp-amount", error.what, f"spend {error.expected}")
 
@@ -178,7 +178,7 @@ def _paid(loaded: LoadedPolicy) -> Iterator[Finding]:
         if asked.budget is None or asked.unknown_keys is not (asked.query.spend.delta is not None):
             continue
         try:
-            limits, loss = limits_of(asked.budget), _loss(asked.query.spend)
+            limits, loss = limits_of(asked.budget), loss_of(asked.query.spend)
         except BudgetError:
             continue
         if not suits(limits, loss):
@@ -293,7 +293,7 @@ def limits_of(budget: words.Budget) -> Limits:
     return Limits(epsilon=budget.epsilon, rho=budget.rho, delta=budget.delta)
 
 
-def _loss(spend: words.Spend) -> Loss:
+def loss_of(spend: words.Spend) -> Loss:
     """What an answer may cost.
 
     Raises:

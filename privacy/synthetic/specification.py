@@ -6,7 +6,7 @@ which models belong to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,13 @@ from typing import Any
 from airflow_veil.privacy.errors import SyntheticError
 from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.policy.models import Column, Policy
-from airflow_veil.privacy.policy.synthetic import Constraint, Method, SyntheticColumn, SyntheticTable
+from airflow_veil.privacy.policy.synthetic import (
+    Constraint,
+    Inequality,
+    Method,
+    SyntheticColumn,
+    SyntheticTable,
+)
 from airflow_veil.privacy.policy.types import TYPES
 
 BATCH_ROWS = 50_000
@@ -226,7 +232,7 @@ def compiled(policy: Policy, name: str) -> Specification:
         )
     synthesis = releases[name]
     tables = {}
-    for table in _parents_first(synthesis.tables, where=name):
+    for table in parents_first(synthesis.tables, where=name):
         if table not in policy.datasets:
             raise SyntheticError(f"there is no data set {table}", where=name)
         declared = policy.datasets[table].columns
@@ -281,7 +287,7 @@ def _column(table: str, name: str, said: SyntheticColumn, declared: Column | Non
     return ColumnSpecification(name, said, type_name, values_of(said, declared))
 
 
-def _parents_first(tables: Mapping[str, SyntheticTable], *, where: str) -> list[str]:
+def parents_first(tables: Mapping[str, SyntheticTable], *, where: str) -> list[str]:
     """The names of tables, each after those that it refers to.
 
     Raises:
@@ -307,3 +313,21 @@ def parents_of(table: SyntheticTable) -> set[str]:
         for column in table.columns.values()
         if column.reference is not None
     }
+
+
+def inequalities_of(constraints: Iterable[Constraint], *, where: str) -> list[Inequality]:
+    """The inequalities among constraints, each after those that say how great its smaller column can be.
+
+    Raises:
+        SyntheticError: They run in a circle.
+    """
+    waiting = [one.inequality for one in constraints if one.inequality is not None]
+    ordered: list[Inequality] = []
+    while waiting:
+        raised = {one.high for one in waiting}
+        ready = [one for one in waiting if one.low not in raised]
+        if not ready:
+            raise SyntheticError("the inequalities run in a circle", where=where)
+        ordered += ready
+        waiting = [one for one in waiting if one not in ready]
+    return ordered
