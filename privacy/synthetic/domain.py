@@ -155,9 +155,11 @@ class Domain:
             raise SchemaError("the value is not in the domain of the column", where=self.name) from None
 
     def _within(self, value: Label | float | date | None) -> bool:
-        """Whether a value that has a code is not beyond the bounds, where others are clamped."""
-        if value is None or self.values:
+        """Whether a value that has a code is declared: neither clamped nor another one."""
+        if value is None:
             return True
+        if self.values:
+            return self.scalar_of(value).as_py() in self.values
         if self.starts:
             number = int(_whole_numbers(pa.array([self.scalar_of(value)]))[0][0])
             return self.starts[0] <= number < self.starts[-1]

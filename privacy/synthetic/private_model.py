@@ -8,10 +8,10 @@ Whoever holds the model knows of a unit no more than the loss of its draws says;
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -103,7 +103,7 @@ class PrivateModel:
         try:
             with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
                 return cls._read(specification, domains, facts, arrays)
-        except (ValueError, KeyError, IndexError, TypeError, OSError, json.JSONDecodeError):
+        except (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, BadZipFile):
             raise SyntheticError(
                 "these bytes are no model", where=specification.name, fix="fit the model anew"
             ) from None
