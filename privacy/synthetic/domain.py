@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -35,6 +35,8 @@ MOST_CODES = 1 << 16
 _MOST_WHOLE = 1 << 53
 """Whole bounds up to here are what the policy's number says."""
 _EPOCH = date(1970, 1, 1).toordinal()
+_DAY = 86_400
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,9 @@ class Domain:
         type: Its type, plain.
         values: Its values, one code each; empty where it has bins.
         edges: The edges of its bins of float64: a bin holds its left edge, the last one both; empty for others.
-        starts: The first whole number (or day since 1970) of each bin of whole numbers or dates, and the number after
-            the last; empty for others.
+        starts: The first whole number of each bin of whole numbers (of dates: days since 1970; of times: seconds), and
+            the number after the last; empty for others.
+        decimals: How many decimals floats have; None for all that they can have.
         other: The code of all values that are not listed; None where these have none.
         nulls: Whether null has a code: the last one.
     """
@@ -57,6 +60,7 @@ class Domain:
     values: tuple[Any, ...] = ()
     edges: tuple[float, ...] = ()
     starts: tuple[int, ...] = ()
+    decimals: int | None = None
     other: int | None = None
     nulls: bool = False
 
@@ -78,6 +82,7 @@ class Domain:
             "values": [value.isoformat() if isinstance(value, date) else value for value in self.values],
             "edges": [repr(edge) for edge in self.edges],
             "starts": list(self.starts),
+            "decimals": self.decimals,
             "other": self.other,
             "nulls": self.nulls,
         }
@@ -131,14 +136,34 @@ class Domain:
         Raises:
             SchemaError: The domain does not have it.
         """
-        try:
-            column = pa.array([value], self.type)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            column = None
-        code = NO_CODE if column is None else int(self.encode(column)[0])
-        if code == NO_CODE:
+        code = int(self.encode(pa.array([self.scalar_of(value)]))[0])
+        if code == NO_CODE or not self._within(value):
             raise SchemaError("the value is not in the domain of the column", where=self.name)
         return code
+
+    def scalar_of(self, value: Label | float | date | None) -> pa.Scalar:
+        """One value in the domain's type; dates and times may be text of ISO 8601.
+
+        Raises:
+            SchemaError: It cannot be of the type.
+        """
+        try:
+            if isinstance(value, str) and pa.types.is_temporal(self.type):
+                value = datetime.fromisoformat(value)
+            return pa.scalar(value, self.type)
+        except (ValueError, TypeError, pa.ArrowException, OverflowError):
+            raise SchemaError("the value is not in the domain of the column", where=self.name) from None
+
+    def _within(self, value: Label | float | date | None) -> bool:
+        """Whether a value that has a code is declared: neither clamped nor another one."""
+        if value is None:
+            return True
+        if self.values:
+            return self.scalar_of(value).as_py() in self.values
+        if self.starts:
+            number = int(_whole_numbers(pa.array([self.scalar_of(value)]))[0][0])
+            return self.starts[0] <= number < self.starts[-1]
+        return self.edges[0] <= float(value) <= self.edges[-1]  # type: ignore[arg-type]
 
     def _of_values(self, column: pa.Array) -> tuple[Codes, NDArray[np.bool_]]:
         found = pc.index_in(column, value_set=pa.array(self.values, self.type))
@@ -162,8 +187,7 @@ class Domain:
         if pa.types.is_date(self.type):
             return pa.array(numbers.astype(np.int32)).cast(pa.date32()).cast(self.type)
         if pa.types.is_timestamp(self.type):
-            days = pa.array(numbers.astype(np.int32)).cast(pa.date32())
-            return days.cast(pa.timestamp(self.type.unit)).cast(self.type)
+            return pa.array(numbers).cast(pa.timestamp("s", self.type.tz)).cast(self.type)
         return pa.array(numbers).cast(self.type)
 
     def _fractions(self, codes: NDArray[np.int64], rng: np.random.Generator) -> pa.Array:
@@ -171,7 +195,12 @@ class Domain:
         left, right = edges[codes], edges[codes + 1]
         last = codes == len(edges) - 2
         if pa.types.is_decimal(self.type):
-            return _decimals(left, right, last, self.type, rng)
+            whole = _steps(left, right, last, self.type.scale, rng)
+            scaled = pa.array(whole).cast(pa.decimal128(19, 0))
+            return pc.multiply(scaled, pa.scalar(Decimal(1).scaleb(-self.type.scale))).cast(self.type)
+        if self.decimals is not None:
+            whole = _steps(left, right, last, self.decimals, rng)
+            return pa.array(whole / 10.0**self.decimals).cast(self.type, safe=False)
         share = rng.random(len(codes))
         # Written so that a wide bin does not overflow; rounding may reach the right edge, which is the next bin's.
         floats = (left * (1 - share) + right * share).astype(self.type.to_pandas_dtype())
@@ -222,7 +251,9 @@ def digest_of(domains: Sequence[Domain]) -> str:
     return sha256_of(canonical_json([domain.as_dict() for domain in domains]))
 
 
-def encoded(domains: Sequence[Domain], columns: Mapping[str, pa.Array]) -> tuple[list[Codes], int]:
+def encoded(
+    domains: Sequence[Domain], columns: Mapping[str, pa.Array]
+) -> tuple[list[Codes], NDArray[np.bool_]]:
     """The codes of the rows that have one in each column.
 
     Args:
@@ -230,13 +261,12 @@ def encoded(domains: Sequence[Domain], columns: Mapping[str, pa.Array]) -> tuple
         columns: Arrow columns by name, n values each.
 
     Returns:
-        For each domain int32 codes of the m rows that are left, and how many were left out. That number is exact and
-        private: it is nothing to tell.
+        For each domain int32 codes of the rows that are left, and which are, boolean, shape (n,). How many there are is
+        exact and private: it is nothing to tell.
     """
     codes = [domain.encode(columns[domain.name]) for domain in domains]
     there = np.logical_and.reduce([one >= 0 for one in codes])
-    left_out = int(len(there) - there.sum())
-    return [one[there] for one in codes] if left_out else codes, left_out
+    return codes if there.all() else [one[there] for one in codes], there
 
 
 def _categories(
@@ -281,12 +311,12 @@ def _numbers(name: str, word: Numbers, kind: pa.DataType, *, nulls: bool, where:
     if not (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise SchemaError(f"the column has the type {kind}", where=where, expected="numbers")
     if pa.types.is_decimal(kind) or pa.types.is_float64(kind):
-        return Domain(name=name, type=kind, edges=edges, nulls=nulls)
+        return Domain(name=name, type=kind, edges=edges, decimals=word.decimals, nulls=nulls)
     # The edges that a narrow float has, so that what is drawn is within its bin.
     narrow = tuple(float(edge) for edge in np.array(edges).astype(kind.to_pandas_dtype()))
     if any(right <= left or math.isinf(right) for left, right in pairwise(narrow)):
         raise SchemaError(f"the edges of the bins do not fit the type {kind}", where=where)
-    return Domain(name=name, type=kind, edges=narrow, nulls=nulls)
+    return Domain(name=name, type=kind, edges=narrow, decimals=word.decimals, nulls=nulls)
 
 
 def _dates(name: str, word: Dates, kind: pa.DataType, *, nulls: bool, where: str) -> Domain:
@@ -297,8 +327,10 @@ def _dates(name: str, word: Dates, kind: pa.DataType, *, nulls: bool, where: str
         raise SchemaError("the last day is before the first", where=where)
     _check_fits(word.bounds, kind, where)
     # The last day is a whole one: the right edge of the last part is the day after it, which no part holds.
-    edges = np.linspace(first, last + 1, word.bins + 1).tolist()
-    starts = sorted({math.ceil(edge) for edge in edges[:-1]} | {last + 1})
+    unit = _DAY if pa.types.is_timestamp(kind) else 1
+    end = (last + 1) * unit
+    edges = np.linspace(first * unit, end, word.bins + 1).tolist()
+    starts = sorted({math.ceil(edge) for edge in edges[:-1]} | {end})
     return Domain(name=name, type=kind, starts=tuple(starts), nulls=nulls)
 
 
@@ -319,10 +351,12 @@ def _check_fits(bounds: tuple[Any, ...], kind: pa.DataType, where: str) -> None:
 
 
 def _whole_numbers(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Whole numbers or days since 1970, 0 for nulls; and which are null."""
+    """Whole numbers, or days or seconds since 1970, 0 for nulls; and which are null."""
     empty = _empty(column)
     if pa.types.is_timestamp(column.type):
-        column = pc.floor_temporal(column.cast(pa.timestamp(column.type.unit)), unit="day").cast(pa.date32())
+        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+        ticks = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        return ticks // per_second, empty
     if pa.types.is_date(column.type):
         column = column.cast(pa.date32()).cast(pa.int32())
     whole = column.fill_null(pa.scalar(0, column.type)).to_numpy(zero_copy_only=False)
@@ -336,17 +370,15 @@ def _empty(column: pa.Array) -> NDArray[np.bool_]:
     return empty
 
 
-def _decimals(
+def _steps(
     left: NDArray[np.float64],
     right: NDArray[np.float64],
     last: NDArray[np.bool_],
-    kind: pa.DataType,
+    decimals: int,
     rng: np.random.Generator,
-) -> pa.Array:
-    """Decimals from the left edges to before the right ones, or up to them where they are last, a step apart."""
-    steps = 10.0**kind.scale
+) -> NDArray[np.int64]:
+    """Steps of a decimal, from the left edges to before the right ones, or up to them where they are last."""
+    steps = 10.0**decimals
     first = np.ceil(left * steps)
     end = np.where(last, np.floor(right * steps) + 1, np.ceil(right * steps))
-    whole = rng.integers(first.astype(np.int64), np.maximum(end, first + 1).astype(np.int64))
-    scaled = pa.array(whole).cast(pa.decimal128(19, 0))
-    return pc.multiply(scaled, pa.scalar(Decimal(1).scaleb(-kind.scale))).cast(kind)
+    return rng.integers(first.astype(np.int64), np.maximum(end, first + 1).astype(np.int64))

@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_veil.privacy.errors import SyntheticError
 from airflow_veil.privacy.lazy import pa
+from airflow_veil.privacy.policy.differential_privacy import Spend
 from airflow_veil.privacy.policy.models import Column, Policy
 from airflow_veil.privacy.policy.synthetic import (
     Constraint,
@@ -158,6 +159,7 @@ class Specification:
         fit_rows: How many rows of a table are read into memory at most.
         holdout: The share of people who are kept from the model.
         seed: Makes a run repeatable.
+        spend: What a model costs, where the method is differentially private.
     """
 
     name: str
@@ -166,6 +168,7 @@ class Specification:
     fit_rows: int
     holdout: float
     seed: int
+    spend: Spend | None = None
 
     @property
     def word(self) -> str:
@@ -252,6 +255,7 @@ def compiled(policy: Policy, name: str) -> Specification:
         fit_rows=synthesis.fit_rows,
         holdout=synthesis.evaluate.holdout if synthesis.evaluate else 0.0,
         seed=synthesis.seed,
+        spend=synthesis.spend,
     )
 
 

@@ -135,7 +135,7 @@ class TestDates:
 
     @pytest.mark.parametrize(
         "kind",
-        [pa.date32(), pa.date64(), pa.timestamp("us"), pa.timestamp("ms", tz="Europe/Berlin")],
+        [pa.date32(), pa.date64(), pa.timestamp("us"), pa.timestamp("ms", tz="UTC")],
         ids=str,
     )
     def test_days_come_back(self, kind: pa.DataType) -> None:
@@ -161,9 +161,9 @@ class TestRows:
         """Its column alone decides, not the rows around it."""
         a = domain_of("a", SyntheticColumn.model_validate({"categories": {"values": ["x"]}}), pa.string())
         b = domain_of("b", SyntheticColumn.model_validate({"numbers": {"bounds": [0, 1]}}), pa.float64())
-        codes, left_out = encoded([a, b], {"a": pa.array(["x", "y", "x"]), "b": pa.array([0.0, 0.0, None])})
+        codes, there = encoded([a, b], {"a": pa.array(["x", "y", "x"]), "b": pa.array([0.0, 0.0, None])})
         assert [one.tolist() for one in codes] == [[0], [0]]
-        assert left_out == 2
+        assert there.tolist() == [True, False, False]
 
     def test_another_type_is_refused(self) -> None:
         """Codes are of the type that the domain was made for."""
