@@ -31,7 +31,7 @@ from airflow_veil.privacy.lazy import np
 from airflow_veil.privacy.ledger.canonical import canonical_json
 from airflow_veil.privacy.risk.attacks.attack import CONFIDENCE
 
-ATTEMPTS = 2_000
+ATTEMPTS = 5_000
 ROWS = 20_000
 SHADOWS = 16
 

@@ -28,7 +28,7 @@ COLUMNS = 3
 """Columns of a multivariate predicate."""
 FEWEST = 100
 """Predicates that are tried at least: where too few hold for one synthetic row, others make up for them."""
-ROUNDS = 100
+ROUNDS = 50
 """How often as many multivariate predicates are drawn as are wanted, until enough of them hold for one row."""
 _BLOCK = 4096
 _BITS = 1 << 24
