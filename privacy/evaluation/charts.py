@@ -57,14 +57,17 @@ def distributions(trio: Trio, columns: Sequence[str] | None = None, *, fewest: i
         axes = figure.add_subplot(high, _PANELS, place + 1)
         sides = (holdout.column(name), synthetic.column(name))
         if all(is_number(side.type) for side in sides):
-            _of_numbers(axes, *(numbers(side) for side in sides), fewest)
+            _of_numbers(axes, numbers(sides[0]), numbers(sides[1]), fewest)
         else:
-            _of_categories(axes, *(side.cast(pa.string()) for side in sides), fewest)
+            _of_categories(axes, sides[0].cast(pa.string()), sides[1].cast(pa.string()), fewest)
         axes.set_title(name, fontsize=10)
         axes.set_ylabel("share", fontsize=8)
         _plain(axes)
     figure.legend(
-        *_handles(("hold-out", _BLUE), ("synthetic", _VERMILION)), loc="outside upper right", ncols=2, frameon=False
+        *_handles(("hold-out", _BLUE), ("synthetic", _VERMILION)),
+        loc="outside upper right",
+        ncols=2,
+        frameon=False,
     )
     figure.suptitle("Distributions of hold-out and synthetic rows", x=0.01, ha="left", fontsize=12)
     return _settled(figure)
@@ -167,9 +170,9 @@ def _lines(evaluation: Evaluation) -> Iterator[_Line]:
         if attack.risk is not None and attack.low is not None and attack.high is not None:
             excess = (attack.risk, attack.low, attack.high)
         yield _Line(name, attack.rate, attack.control, attack.baseline, excess)
-    for attack in evaluation.membership.attacks if evaluation.membership else ():
-        for each in attack.at:
-            name = f"membership, {attack.name}, {each.fpr * 100:g} % wrong"
+    for shadowed in evaluation.membership.attacks if evaluation.membership else ():
+        for each in shadowed.at:
+            name = f"membership, {shadowed.name}, {each.fpr * 100:g} % wrong"
             if each.tpr is None or each.low is None or each.high is None:
                 yield _Line(name, None, None, each.fpr, None)
             else:

@@ -39,7 +39,8 @@ class TestRisk:
         found = risk(0.0, 0.0)
 
         assert found.risk == 0
-        assert found.low is not None and found.high is not None
+        assert found.low is not None
+        assert found.high is not None
         assert -0.01 < found.low < 0 < found.high < 0.01
 
     def test_control_always_right(self) -> None:
@@ -60,7 +61,8 @@ class TestRisk:
             rng.binomial(400, attack, 2_000), rng.binomial(400, control, 2_000), strict=True
         ):
             found = risk(right / 400, of / 400, tried=400)
-            assert found.low is not None and found.high is not None
+            assert found.low is not None
+            assert found.high is not None
             held += found.low <= truth <= found.high
             wrong += found.low <= truth + 0.35 <= found.high
 
@@ -71,7 +73,8 @@ class TestRisk:
         """With one try the interval is nearly all there is, and still one."""
         found = risk(1.0, 0.0, tried=1)
 
-        assert found.low is not None and found.high is not None
+        assert found.low is not None
+        assert found.high is not None
         assert -1 <= found.low < 0.5 < found.high <= 1
 
     def test_stretch(self) -> None:

@@ -39,7 +39,8 @@ class TestTruth:
     def test_independent(self, seed: int) -> None:
         """An independent draw tells nothing: no lower end is above a hair, and every upper end is small."""
         for name, found in attacks(trio("independent", seed=seed).encoded()).items():
-            assert found.low is not None and found.high is not None, name
+            assert found.low is not None, name
+            assert found.high is not None, name
             assert found.low <= 0.01, name
             assert found.high < 0.2, name
 
@@ -58,7 +59,8 @@ class TestTruth:
     def test_copy(self) -> None:
         """A copy gives everybody away, with intervals that are far from 0."""
         for name, found in attacks(trio("copy").encoded()).items():
-            assert found.risk is not None and found.low is not None, name
+            assert found.risk is not None, name
+            assert found.low is not None, name
             # By one half of the columns several people may be the nearest.
             assert found.risk > (0.6 if name == "linkability" else 0.95), name
             assert found.low > 0.5, name
@@ -67,7 +69,8 @@ class TestTruth:
     def test_half_copied(self) -> None:
         """Half a copy gives about half of the people away."""
         for name, found in attacks(trio("half").encoded()).items():
-            assert found.low is not None and found.high is not None, name
+            assert found.low is not None, name
+            assert found.high is not None, name
             assert found.low > 0.15, name
             assert found.high < 0.7, name
 
@@ -144,7 +147,8 @@ class TestSinglingOut:
 
         assert found.tried == 100
         assert found.risk == 0
-        assert found.high is not None and found.high < 0.06
+        assert found.high is not None
+        assert found.high < 0.06
 
 
 class TestLinkability:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import numpy as np
 import pandas as pd
@@ -47,15 +47,17 @@ class TestReports:
 
         better, worse = found(good), found(Trio(good.train, good.holdout, other))
 
-        assert better.quality is not None and worse.quality is not None
+        assert better.quality is not None
+        assert worse.quality is not None
         assert better.quality > worse.quality + 0.15
-        assert better.data_validity is not None and worse.data_validity is not None
+        assert better.data_validity is not None
+        assert worse.data_validity is not None
         assert better.data_validity > worse.data_validity + 0.25
         assert better.data_structure == worse.data_structure == 1
 
     def test_storage_is_no_structure(self) -> None:
         """Whole numbers that a synthesizer stores as doubles are the same column; dates are dates."""
-        days = pa.array([datetime.date(2020, 1, 1 + i % 28) for i in range(40)])
+        days = pa.array([dt.date(2020, 1, 1 + i % 28) for i in range(40)])
         train = pa.table({"n": pa.array(range(40), pa.int64()), "d": days})
         made = pa.table(
             {"n": pa.array(np.arange(40.0)), "d": pa.array(pd.to_datetime(pd.Series(days.to_pylist())))}
@@ -110,4 +112,5 @@ class TestDetection:
 
 def test_crowd_has_nulls() -> None:
     """What is measured here has nulls in it."""
-    assert crowd(400, 1)["income"].null_count and crowd(400, 1)["ill"].null_count
+    assert crowd(400, 1)["income"].null_count
+    assert crowd(400, 1)["ill"].null_count

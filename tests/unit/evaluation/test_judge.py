@@ -27,7 +27,7 @@ def pasted(train: pa.Table, made: pa.Table) -> pa.Table:
 
 
 @lru_cache
-def of_adult(folder: Path, kind: str, seed: int) -> Evaluation:
+def of_adult(folder: Path, kind: str, seed: int, *, shadows: bool = False) -> Evaluation:
     """An evaluation of Adult's people and a synthesizer."""
     private = NoisyMarginals(adult(folder), epsilon=1.0)
     makers = {
@@ -41,9 +41,8 @@ def of_adult(folder: Path, kind: str, seed: int) -> Evaluation:
         Trio(train, holdout, makers[kind](train, seed + 100)),
         key_columns=["age", "education", "marital", "occupation", "race", "sex", "country"],
         secrets=["income", "marital", "capital_gain"],
-        refit=makers[kind],
-        shadows=8,
-        attempts=5_000,
+        refit=makers[kind] if shadows else None,
+        shadows=4,
         seed=seed,
     )
 
@@ -53,20 +52,38 @@ def codes(evaluation: Evaluation, bounds: Bounds | None = None) -> set[str]:
     return {reason.code for reason in judge(evaluation, bounds)}
 
 
+@lru_cache
+def leaking() -> Evaluation:
+    """An evaluation of half a copy, with everything measured."""
+    return evaluate(
+        trio("half", rows=400),
+        secrets=["ill"],
+        target="ill",
+        protected="vip",
+        refit=lambda rows, seed: rows,
+        shadows=4,
+    )
+
+
 @pytest.mark.slow
 class TestAdult:
     @pytest.mark.parametrize("seed", SEEDS)
     def test_private_rows_pass(self, shared_data: Path, seed: int) -> None:
         """Rows with epsilon 1 pass by the defaults, with all attacks run."""
-        evaluation = of_adult(shared_data, "private", seed)
+        evaluation = of_adult(shared_data, "private", seed, shadows=True)
 
         assert judge(evaluation) == ()
         assert evaluation.membership is not None
 
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_copy(self, shared_data: Path, seed: int) -> None:
+    def test_copy(self, shared_data: Path) -> None:
         """A copy fails by everything that is about leaks, and by nothing else."""
-        assert codes(of_adult(shared_data, "copy", seed)) == LEAKS
+        assert codes(of_adult(shared_data, "copy", 1, shadows=True)) == LEAKS
+
+    @pytest.mark.parametrize("seed", SEEDS[1:])
+    def test_copy_without_shadows(self, shared_data: Path, seed: int) -> None:
+        """It does without shadow models, and that these are missing is a reason as well."""
+        missing = {"missing.membership_tpr"}
+        assert codes(of_adult(shared_data, "copy", seed)) == LEAKS - {"membership_tpr"} | missing
 
     @pytest.mark.parametrize("kind", ["pasted", "permuted"])
     @pytest.mark.parametrize("seed", SEEDS)
@@ -82,27 +99,22 @@ class TestAdult:
         assert evaluation.matches.worst.low > 0.5
         assert evaluation.nearest.train.copies < 0.01
         if kind == "pasted":
-            assert evaluation.nearest.low <= 0.5 <= evaluation.nearest.high
+            assert evaluation.nearest.closer < 0.53
 
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_permuted_without_a_telling_column(self, shared_data: Path, seed: int) -> None:
+    def test_permuted_without_a_telling_column(self, shared_data: Path) -> None:
         """Permuted rows without the column that is nearly a key fail by the columns that stayed together."""
-        train, holdout = (part.drop_columns(["fnlwgt"]) for part in two_of_adult(shared_data, seed))
+        train, holdout = (part.drop_columns(["fnlwgt"]) for part in two_of_adult(shared_data, 1))
 
-        evaluation = evaluate(Trio(train, holdout, permuted(train, seed)), seed=seed)
+        evaluation = evaluate(Trio(train, holdout, permuted(train, 1)))
 
         assert len(evaluation.matches.worst.columns) > 2
         assert {"match_excess", "singling_out"} <= codes(evaluation)
 
 
 class TestBounds:
-    def found(self) -> Evaluation:
-        """An evaluation of an independent draw."""
-        return evaluate(trio("independent", rows=400), secrets=["ill"], target="ill", protected="vip")
-
     def test_no_bounds(self) -> None:
         """Where nothing is asked everything passes."""
-        assert judge(self.found(), Bounds(**NONE)) == ()
+        assert judge(leaking(), Bounds(**NONE)) == ()
 
     def test_not_measured(self) -> None:
         """A bound on what was not measured is a reason, for each."""
@@ -119,7 +131,7 @@ class TestBounds:
 
     def test_no_figure(self) -> None:
         """A figure that there is not, or that is no number, does not pass."""
-        found = self.found()
+        found = leaking()
         none = replace(found, fidelity=replace(found.fidelity, quality=None))
         no_number = replace(found, fidelity=replace(found.fidelity, quality=float("nan")))
         only_quality = Bounds(**{**NONE, "quality_min": 0.0})
@@ -130,7 +142,7 @@ class TestBounds:
 
     def test_upper_end(self) -> None:
         """What counts is the upper end of the interval, not the figure: few attempts do not pass."""
-        found = self.found()
+        found = leaking()
         bounds = Bounds(**{**NONE, "linkability_max": 0.1})
         assert found.linkability is not None
         unsure = replace(found, linkability=replace(found.linkability, risk=0.0, low=-0.2, high=0.2))
@@ -138,19 +150,13 @@ class TestBounds:
         (reason,) = judge(unsure, bounds)
 
         assert (reason.code, reason.figure, reason.bound) == ("linkability", 0.2, 0.1)
-        assert judge(found, bounds) == ()
+        sure = replace(found, linkability=replace(found.linkability, risk=0.0, low=-0.1, high=0.1))
+        assert judge(sure, bounds) == ()
 
     @pytest.mark.parametrize("word", Bounds.__slots__)
     def test_each_bound(self, word: str) -> None:
         """Each bound lets through what keeps to it, and nothing that does not."""
-        found = evaluate(
-            trio("half", rows=400),
-            secrets=["ill"],
-            target="ill",
-            protected="vip",
-            refit=lambda rows, seed: rows,
-            shadows=4,
-        )
+        found = leaking()
         strict, loose = (1.01, -0.01) if word.endswith("_min") else (-1.01, 1.01)
 
         assert codes(found, Bounds(**{**NONE, word: strict})) == {word.rsplit("_", 1)[0]}

@@ -13,7 +13,7 @@ from airflow_veil.privacy.evaluation.usefulness import Told, Usefulness, told, u
 
 
 def applicants(rows: int, seed: int, *, bias: float = 0.0, torn: bool = False) -> pa.Table:
-    """People of groups of 60, 37 and 3 %, with a pay by points and hours, and a loan by points, and by group if biased."""
+    """People of groups of 60, 37 and 3 %; pay is by points and hours, a loan by points, and by group if biased."""
     rng = np.random.default_rng(seed)
     group = rng.choice(3, rows, p=[0.6, 0.37, 0.03])
     points = rng.normal(0, 1, rows)
@@ -56,8 +56,9 @@ class TestUsefulness:
         assert good.real > 0.85
         assert abs(good.loss) < 0.05
         assert bad.loss > 0.25
-        assert bad.synthetic < bad.constant + 0.15
-        assert bad.balanced_synthetic is not None and bad.balanced_synthetic < 0.65
+        assert bad.synthetic < 0.7
+        assert bad.balanced_synthetic is not None
+        assert bad.balanced_synthetic < 0.7
 
     def test_numbers(self) -> None:
         """The same of a number, by the share of its variance."""
@@ -133,9 +134,8 @@ class TestFairness:
         """A loan that one group seldom gets makes unfair models, a fair one hardly."""
         fair, unfair = self.found(0.0), self.found(1.5)
 
-        assert (
-            fair.synthetic.demographic_parity is not None and unfair.synthetic.demographic_parity is not None
-        )
+        assert fair.synthetic.demographic_parity is not None
+        assert unfair.synthetic.demographic_parity is not None
         assert fair.synthetic.demographic_parity < 0.15 < 0.3 < unfair.synthetic.demographic_parity
         assert unfair.real.demographic_parity == pytest.approx(unfair.synthetic.demographic_parity, abs=0.1)
 

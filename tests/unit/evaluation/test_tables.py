@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ class TestTrio:
         people = crowd(50, 1)
 
         for other in (people.drop_columns(["age"]), people.append_column("more", people["age"])):
-            with pytest.raises(SchemaError, match="age|more") as raised:
+            with pytest.raises(SchemaError, match=r"age|more") as raised:
                 Trio(people, other, people)
             assert raised.value.where == "evaluation, holdout"
 
@@ -86,9 +86,9 @@ class TestEncoded:
     @pytest.mark.parametrize(
         "values",
         [
-            pa.array([datetime.date(2020, 1, 1), datetime.date(2020, 1, 3)]),
-            pa.array([datetime.datetime(2020, 1, 1), datetime.datetime(2020, 1, 3)]),
-            pa.array([datetime.time(1), datetime.time(3)]),
+            pa.array([dt.date(2020, 1, 1), dt.date(2020, 1, 3)]),
+            pa.array([dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 3)]),
+            pa.array([dt.time(1), dt.time(3)]),
             pa.array([1, 3], pa.decimal128(5, 2)),
         ],
     )
