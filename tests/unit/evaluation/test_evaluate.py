@@ -76,13 +76,16 @@ class TestEvaluate:
         assert whole.inference[0] == less.inference[0]
 
     def test_rows_are_drawn(self) -> None:
-        """Not more rows are looked at than wanted; how many there are is told all the same."""
-        found = evaluated(rows=100)
+        """Models and reports look at a part of the rows; attacks at all, so that no leak is lost in a draw."""
+        found = evaluate(trio("copy", rows=1_000), target="vip", secrets=["ill"], rows=100)
 
-        assert found.rows["train"] == 300
-        assert found.linkability is not None
-        assert found.linkability.tried == 100
-        assert found.nearest.real == 100
+        assert found.rows["train"] == 1_000
+        assert found.usefulness is not None
+        assert found.usefulness.tested == 100
+        assert found.fidelity.detection.tried == 200
+        assert found.matches.rows.rate == found.nearest.train.copies == 1
+        assert found.inference[0].risk is not None
+        assert found.inference[0].risk > 0.95
 
     def test_no_value(self) -> None:
         """No value of any table is in the figures: words and numbers that occur nowhere else are not found."""
