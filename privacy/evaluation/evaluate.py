@@ -31,7 +31,7 @@ from airflow_veil.privacy.lazy import np
 from airflow_veil.privacy.ledger.canonical import canonical_json
 from airflow_veil.privacy.risk.attacks.attack import CONFIDENCE
 
-ATTEMPTS = 2_000
+ATTEMPTS = 5_000
 ROWS = 20_000
 SHADOWS = 16
 
@@ -48,7 +48,7 @@ class Asked:
         protected: The column of groups that models may treat differently; None for none.
         shadows: How many shadow models were fitted; 0 without a way to fit them.
         attempts: How many people or predicates each attack tries at most.
-        rows: How many rows of a table are looked at, at most; None for all.
+        rows: How many rows of a table models and reports look at, at most; None for all. Attacks look at all.
         seed: Of everything that is drawn.
         confidence: How often intervals hold the truth.
     """
@@ -173,7 +173,8 @@ def evaluate(
         seed: Of everything that is drawn: the same seed has the same figures.
         attempts: How many people or predicates each attack tries at most; half the width of intervals takes four times
             as many.
-        rows: How many rows of a table are looked at; more are drawn from. Shadow models are fitted on all.
+        rows: How many rows of a table models and reports look at; of more, so many are drawn. Attacks look at all: of
+            a leaked row and its copy, draws seldom have both. Their time grows with rows times attempts.
         confidence: How often intervals hold the truth.
 
     Raises:
@@ -193,20 +194,21 @@ def evaluate(
     )
     _check(asked)
     few = trio.drawn(rows, seed)
-    tables = few.encoded()
+    tables = trio.encoded()
+    some = tables if few is trio else few.encoded()
     names = list(trio.columns)
     known = list(asked.key_columns) or names
     # Each part draws from a stream of its own, so that no figure depends on what else is asked for.
     streams = dict(zip(_PARTS, np.random.default_rng(seed).spawn(len(_PARTS)), strict=True))
     common: dict[str, Any] = {"attempts": attempts, "confidence": confidence}
-    found = told(tables, target, seed=seed, rng=streams["usefulness"]) if target else None
+    found = told(some, target, seed=seed, rng=streams["usefulness"]) if target else None
     secret_streams = streams["inference"].spawn(len(asked.secrets))
     return Evaluation(
         asked=asked,
         rows={part: getattr(trio, part).num_rows for part in ("train", "holdout", "synthetic")},
-        fidelity=fidelity(few, tables, rng=streams["fidelity"], confidence=confidence),
+        fidelity=fidelity(few, some, rng=streams["fidelity"], confidence=confidence),
         usefulness=usefulness(found, target) if found and target else None,
-        fairness=fairness(tables, found, target, protected) if found and target and protected else None,
+        fairness=fairness(some, found, target, protected) if found and target and protected else None,
         singling_out=(
             singling_out(tables, "univariate", names, rng=streams["univariate"], **common),
             singling_out(tables, "multivariate", names, rng=streams["multivariate"], **common),

@@ -10,6 +10,8 @@ from airflow_veil.privacy.lazy import np
 
 MOST_CATEGORIES = 200
 """Categories of a column that a model tells apart; what is rarer is one."""
+FEWEST_NUMBERS = 50
+"""Of a column with fewer numbers a model learns only whether there is one."""
 
 
 class Features(NamedTuple):
@@ -34,8 +36,10 @@ def features(tables: Sequence[Rows], columns: Sequence[str]) -> Features:
     made = [np.empty((table.length, len(columns))) for table in tables]
     for place, name in enumerate(columns):
         if name in tables[0].scaled:
+            few = min(int((~np.isnan(table.scaled[name])).sum()) for table in tables) < FEWEST_NUMBERS
             for matrix, table in zip(made, tables, strict=True):
-                matrix[:, place] = table.scaled[name]
+                # A model cannot make bins of a part of the rows in which nobody has a number.
+                matrix[:, place] = np.isnan(table.scaled[name]) if few else table.scaled[name]
             continue
         codes = [table.codes[name].codes for table in tables]
         small = _frequent(np.concatenate(codes), tables[0].codes[name].cardinality)

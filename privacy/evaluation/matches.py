@@ -6,8 +6,8 @@ and of the hold-out's only those that anybody has.
 
 Measured is the share of people whose value, or combination, some synthetic row has; among the training rows, among the
 hold-out, and their difference with Newcombe's interval (1998, method 10). Combinations are searched for the one that
-tells most: all columns, all pairs, and from the best pairs on always the column that adds most. The search sees one
-half of the people and the figure is of the other, so that looking at many sets makes it no larger.
+tells most: all columns, all pairs, from the best pairs on always the column that adds most, and back again. The search
+sees one half of the people and the figure is of the other, so that looking at many sets makes it no larger.
 """
 
 from __future__ import annotations
@@ -172,8 +172,23 @@ class _Search:
         for best_pair in pairs[:BEGINNINGS]:
             self._grow(tuple(sorted(best_pair)), columns)
         self._look(tuple(columns), self._people.key(tuple(columns)))
-        best = max(self._seen, key=lambda each: (self._seen[each], -len(each)))
-        return tuple(name for name in columns if name in best)
+        return self._pruned(tuple(name for name in columns if name in self._best()))
+
+    def _best(self) -> frozenset[str]:
+        """The set that tells most of those that were looked at; of equal ones the smallest."""
+        return max(self._seen, key=lambda each: (self._seen[each], -len(each)))
+
+    def _pruned(self, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        """Take away columns as long as the rest tells more, or as much."""
+        while len(chosen) > 1:
+            for name in chosen:
+                rest = tuple(each for each in chosen if each != name)
+                self._look(rest, self._people.key(rest))
+            best = tuple(name for name in chosen if name in self._best())
+            if len(best) == len(chosen):
+                break
+            chosen = best
+        return chosen
 
     def _grow(self, chosen: tuple[str, ...], columns: Sequence[str]) -> None:
         """Add the column that adds most, until all are in."""

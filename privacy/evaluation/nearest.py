@@ -49,7 +49,7 @@ class Nearest:
         tried: How many synthetic rows were looked at.
         real: How many rows of either kind they were compared with.
         closer: The share of synthetic rows closer to a training row, ties counted half: 0.5 if none was copied.
-        low: The lower end of its interval.
+        low: The lower end of its interval, for these real rows; others would be nearer to other synthetic rows.
         high: The upper end.
         train: Distances to the training rows.
         holdout: Distances to the hold-out.

@@ -5,7 +5,7 @@
   from the median. Those are tried that hold for one synthetic row.
 
 A predicate is right if it holds for exactly one row of as many rows as the smaller of training rows and hold-out has
-(Giomi et al. 2023, section 4.1; Cohen and Nissim, "Towards formalizing data protection through predicates", 2020). Of
+(Giomi et al. 2023, section 4.1; Cohen and Nissim, "Towards formalizing the GDPR's notion of singling out", 2020). Of
 the larger table the chance is counted that this is so in a draw of that size, and not a draw looked at: K rows of N
 leave one in n with the probability of the hypergeometric law. What the training rows tell more is multiplied by their
 size over that of the draw, since a leaked row is drawn no more often than that.
@@ -28,7 +28,7 @@ COLUMNS = 3
 """Columns of a multivariate predicate."""
 FEWEST = 100
 """Predicates that are tried at least: where too few hold for one synthetic row, others make up for them."""
-ROUNDS = 100
+ROUNDS = 50
 """How often as many multivariate predicates are drawn as are wanted, until enough of them hold for one row."""
 _BLOCK = 4096
 _BITS = 1 << 24
@@ -164,9 +164,12 @@ def _holding_one(sides: Sequence[Codes], predicates: Predicates) -> np.ndarray[A
 
 def _one_of(holds: np.ndarray[Any, Any], rows: int, size: int) -> np.ndarray[Any, Any]:
     """How likely exactly one of the rows that a predicate holds for is in a draw of so many of all."""
+    if size == rows:
+        alone: np.ndarray[Any, Any] = holds == 1
+        return alone
     from scipy.stats import hypergeom
 
-    chance: np.ndarray[Any, Any] = holds == 1 if size == rows else hypergeom.pmf(1, rows, holds, size)
+    chance: np.ndarray[Any, Any] = hypergeom.pmf(1, rows, holds, size)
     return chance
 
 

@@ -61,8 +61,11 @@ class Trio:
 
     def drawn(self, rows: int | None, seed: int) -> Trio:
         """The same tables with at most so many rows each, drawn by a seed; all of them if None."""
+        parts = (self.train, self.holdout, self.synthetic)
+        if rows is None or max(table.num_rows for table in parts) <= rows:
+            return self
         rng = np.random.default_rng(seed)
-        return Trio(*(_drawn(table, rows, rng) for table in (self.train, self.holdout, self.synthetic)))
+        return Trio(*(_drawn(table, rows, rng) for table in parts))
 
     def encoded(self) -> Encoded:
         """The three with their columns made comparable.
@@ -198,8 +201,8 @@ def _range(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     return float(finite.min()), float(np.ptp(finite)) or 1.0
 
 
-def _drawn(table: pa.Table, rows: int | None, rng: np.random.Generator) -> pa.Table:
-    if rows is None or table.num_rows <= rows:
+def _drawn(table: pa.Table, rows: int, rng: np.random.Generator) -> pa.Table:
+    if table.num_rows <= rows:
         return table
     return table.take(np.sort(rng.choice(table.num_rows, rows, replace=False)))
 
