@@ -59,6 +59,15 @@ def _units(loaded: LoadedPolicy) -> Iterator[Finding]:
         yield loaded.finding((SECTION, "budgets", name, "unit"), "dp-unit", message, fix)
 
 
+def _drawn_on(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """Budgets are there for queries, or for models of synthetic data."""
+    dp, synthetic = loaded.policy.differential_privacy, loaded.policy.synthetic
+    paid = synthetic is not None and any(each.method.private for each in synthetic.releases.values())
+    if dp is not None and not dp.queries and not paid:
+        message, fix = "nothing draws on the budgets", "add `queries`, or a synthesis by `mst` or `aim`"
+        yield loaded.finding((SECTION,), "dp-unused", message, fix)
+
+
 def _unit_paths(loaded: LoadedPolicy) -> Iterator[Finding]:
     """The rows that are asked lead to the unit of the budget that pays."""
     for asked in queries(loaded):
@@ -308,6 +317,7 @@ def loss_of(spend: words.Spend) -> Loss:
 RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _names,
     _units,
+    _drawn_on,
     _unit_paths,
     _shared_units,
     _clashes,

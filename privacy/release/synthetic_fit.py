@@ -39,11 +39,10 @@ from airflow_veil.privacy.synthetic.model_store import ModelStore
 from airflow_veil.privacy.synthetic.specification import Specification, compiled
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.synthetic.marginals import Marginals
-
     from airflow_veil.privacy.release.interval import Interval
     from airflow_veil.privacy.release.workspace import Workspace
     from airflow_veil.privacy.storage.base import Source
+    from airflow_veil.privacy.synthetic.marginals import Marginals
     from airflow_veil.privacy.synthetic.synthesizer import Model
 
 Progress = Callable[[str], None]

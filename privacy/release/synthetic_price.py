@@ -16,11 +16,10 @@ from airflow_veil.privacy.release.synthetic_names import synthesis_of
 from airflow_veil.privacy.synthetic.training import subjects_of
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.synthetic.private import PrivateSynthesizer
-
     from airflow_veil.privacy.policy.differential_privacy import Budget
     from airflow_veil.privacy.release.interval import Interval
     from airflow_veil.privacy.release.workspace import Workspace
+    from airflow_veil.privacy.synthetic.private import PrivateSynthesizer
     from airflow_veil.privacy.synthetic.specification import Specification
 
 ROWS_PER_UNIT = 1
