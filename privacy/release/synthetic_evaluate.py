@@ -83,7 +83,7 @@ def evaluate(workspace: Workspace, reference: SyntheticReference, *, actor: str,
         found = _measured(workspace, specification, synthesis, training, table, release)
         reasons = _judged(found, rules.bounds)
         _note(workspace, synthesis, release, found, reasons, rules, actor=actor)
-        denied += [f"{table}: {reason.code}{f' of {reason.of}' if reason.of else ''}" for reason in reasons]
+        denied += [f"{table}: {_told(reason)}" for reason in reasons]
     if denied:
         raise SyntheticError(
             f"the evaluation does not let it out: {'; '.join(denied)}",
@@ -234,6 +234,11 @@ def bounds_of(bounds: SyntheticBounds, found: Evaluation) -> Bounds:
         usefulness_loss_max=None,
         fairness_max=None,
     )
+
+
+def _told(reason: Reason) -> str:
+    """What does not hold, in words of the policy, without its figure."""
+    return reason.code if reason.of in ("", reason.code) else f"{reason.code} of {reason.of}"
 
 
 def _note(

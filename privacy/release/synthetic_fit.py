@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
     from airflow_veil.privacy.storage.base import Source
     from airflow_veil.privacy.synthetic.marginals import Marginals
+    from airflow_veil.privacy.synthetic.private_model import PrivateModel
     from airflow_veil.privacy.synthetic.synthesizer import Model
 
 Progress = Callable[[str], None]
@@ -200,7 +201,7 @@ def _drawn(asked: _Asked, price: Price, claim: ledger.Claim, unit: str | None) -
         raise
 
 
-def draw(price: Price, exact: Marginals, progress: Progress) -> Model:
+def draw(price: Price, exact: Marginals, progress: Progress) -> PrivateModel:
     """Draw the noise; the ledger has been told."""
     progress(f"Drawing by {price.specification.word}")
     return price.synthesizer.draw(exact, progress=progress)
@@ -228,7 +229,9 @@ def _unchanged(asked: _Asked) -> None:
         )
 
 
-def _kept(asked: _Asked, record: ModelRecord, model: Model, claim: ledger.Claim | None) -> ModelRecord:
+def _kept(
+    asked: _Asked, record: ModelRecord, model: Model | PrivateModel, claim: ledger.Claim | None
+) -> ModelRecord:
     """Seal and keep."""
     kept = asked.store.put(record.model_id, model.to_bytes(), asked.workspace.keys)
     there = asked.workspace.ledger.models.keep(
