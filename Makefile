@@ -39,7 +39,10 @@ $(PEERS)/.done: benchmarks/peers.txt
 $(PEERS)-risk/.done: benchmarks/peers_risk.txt
 	-$(PYTHON) -m venv $(PEERS)-risk && $(PEERS)-risk/bin/python -m pip --disable-pip-version-check --quiet install -r $< && touch $@
 
-bench: $(VENV)/.test $(PEERS)/.done $(PEERS)-risk/.done  ## Measure, print a table, write benchmarks/results/latest.json
+$(PEERS)-evaluation/.done: benchmarks/peers_evaluation.txt
+	-$(PYTHON) -m venv $(PEERS)-evaluation && $(PEERS)-evaluation/bin/python -m pip --disable-pip-version-check --quiet install -r $< && touch $@
+
+bench: $(VENV)/.test $(PEERS)/.done $(PEERS)-risk/.done $(PEERS)-evaluation/.done  ## Measure, print a table, write benchmarks/results/latest.json
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.base   ## Write the generated pages anew
@@ -47,4 +50,4 @@ docs: $(VENV)/.base   ## Write the generated pages anew
 	$(BIN)/python -m airflow_veil.privacy.transforms.reference > docs/transforms.md
 
 clean:           ## Remove the environment and everything made
-	rm -rf $(VENV) $(PEERS) $(PEERS)-risk build dist *.egg-info demo
+	rm -rf $(VENV) $(PEERS) $(PEERS)-risk $(PEERS)-evaluation build dist *.egg-info demo

@@ -190,7 +190,7 @@ def run(
 
     if bool(again) != bool(reason):
         raise typer.BadParameter("--again and --reason go together")
-    stands_for = _interval(interval)
+    stands_for = interval_of(interval)
     with workspace(policy, source=source, destination=output) as opened:
         _one_source(opened, query, source)
         done = dp_release.release(opened, query, stands_for, actor=actor(), again=again, reason=reason)
@@ -269,7 +269,8 @@ def _queries(opened: Workspace, wanted: str | None) -> tuple[str, ...]:
     return names if wanted is None else (wanted,)
 
 
-def _interval(key: str | None) -> Interval:
+def interval_of(key: str | None) -> Interval:
+    """The interval of a key; this moment where none is said."""
     from airflow_veil.privacy.release.interval import Interval
 
     if key is None:

@@ -130,10 +130,14 @@ def _tell_who_needs(version: int) -> None:
     with own_ledger(settings) as ledger:
         requests = [each for each in ledger.erasures.listed() if each.sealed and each.key_version == version]
         holds = [each for each in ledger.holds.listed() if not each.lifted_at and each.key_version == version]
+        models = [
+            each for each in ledger.models.listed() if not each.ended_at and each.key_version == version
+        ]
         needs = {
             "the suppression lists of": ledger.suppression.policies(version),
             "open requests for erasure of": sorted({each.policy for each in requests}),
             "holds of": sorted({each.policy for each in holds}),
+            "models of synthetic data of": sorted({each.policy for each in models}),
         }
     for what, policies in needs.items():
         if policies:

@@ -205,14 +205,17 @@ def _delete_rows(policy: Policy, dataset: str, approve: str | None, *, json: boo
 
 def _end_releases(policy: Policy, *, json: bool) -> None:
     from airflow_veil.cli.workspace import actor, workspace
-    from airflow_veil.privacy.retention import expiry
+    from airflow_veil.privacy.retention import expiry, models
 
     with workspace(policy) as opened:
+        gone = models.expire_models(opened, actor=actor())
         ended = expiry.expire(opened, actor=actor())
     if json:
-        console.as_json(ended.as_dict())
+        console.as_json(ended.as_dict() | {"models": list(gone)})
         return
     console.say(f"Ended {len(ended.releases)} releases, {ended.current} of them current.", style="green")
+    if gone:
+        console.say(f"Destroyed {len(gone)} models of synthetic data whose time is over.", style="green")
     if ended.elsewhere:
         console.say(f"{ended.elsewhere} more are due at other destinations.", style="yellow")
 

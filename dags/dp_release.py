@@ -20,6 +20,7 @@ folder = Path(
 )
 
 for policy in sorted(folder.glob("*.yaml")):
-    if checked(policy).policy.differential_privacy is not None:
+    asked = checked(policy).policy.differential_privacy
+    if asked is not None and asked.queries:
         dag = dp_release_dag(policy)
         globals()[dag.dag_id] = dag

@@ -12,6 +12,7 @@ OPTIONS = {
     "home": "VEIL_HOME",
     "data_root": "VEIL_DATA_ROOT",
     "staging": "VEIL_STAGING",
+    "models": "VEIL_MODELS",
     "lineage": "VEIL_LINEAGE",
     "certificates": "VEIL_CERTIFICATES",
 }

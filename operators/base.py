@@ -36,7 +36,8 @@ class VeilOperator(BaseOperator):
     """
 
     names: ClassVar[str] = "datasets"
-    """What of the policy `dataset` names: one of its data sets or queries, or nothing, for `policies` as a whole."""
+    """What of the policy `dataset` names: one of its data sets, queries or syntheses, or nothing, for
+    `policies` as a whole."""
     template_fields: Sequence[str] = ("policy", "dataset", "source", "destination")
     ui_color = "#e6eef5"
 

@@ -73,7 +73,8 @@ class EnforceRetentionOperator(VeilOperator):
 class ExpireReleasesOperator(VeilOperator):
     """End the releases of a policy that are past `expires_after`: withdraw them, and mark them as expired.
 
-    Also the current one: consumers see none until the next. Each has its evidence.
+    Also the current one: consumers see none until the next. Models of synthetic data whose time is over go with them:
+    their bytes are destroyed. Each has its evidence.
     """
 
     names: ClassVar[str] = "policies"
@@ -83,8 +84,14 @@ class ExpireReleasesOperator(VeilOperator):
 
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
         """End them; hands on their names."""
-        from airflow_veil.privacy.retention import expiry
+        from airflow_veil.privacy.retention import expiry, models
 
+        gone = models.expire_models(workspace, actor=actor(context))
         ended = expiry.expire(workspace, actor=actor(context))
-        self.log.info("Ended %d releases, %d of them current", len(ended.releases), ended.current)
-        return ended.as_dict()
+        self.log.info(
+            "Ended %d releases, %d of them current, and %d models",
+            len(ended.releases),
+            ended.current,
+            len(gone),
+        )
+        return ended.as_dict() | {"models": list(gone)}

@@ -104,11 +104,14 @@ def kept_datasets(policy: LoadedPolicy | str | Path) -> tuple[str, ...]:
 
 
 def has_retention(policy: LoadedPolicy | str | Path) -> bool:
-    """Whether a policy says how long anything is kept: rows, or releases.
+    """Whether a policy says how long anything is kept: rows, releases, or models of synthetic data.
 
     Raises:
         PolicyError: The policy does not check.
     """
     loaded = policy if isinstance(policy, LoadedPolicy) else checked(policy)
     release = loaded.policy.release
-    return bool(kept_datasets(loaded)) or (release is not None and release.expires_after is not None)
+    expires = release is not None and (
+        release.expires_after is not None or loaded.policy.synthetic is not None
+    )
+    return bool(kept_datasets(loaded)) or expires

@@ -56,6 +56,7 @@ _OPERATORS = [
         "scrub",
         "dp_release",
         "budget_sensor",
+        "synthetic",
         "retention",
         "erasure",
         "sweep",
@@ -138,6 +139,10 @@ _CONFIG = {
         ),
         "staging": _option(
             "Where stepwise releases stage rows between tasks; mode 0700.", "/var/lib/veil/staging"
+        ),
+        "models": _option(
+            "Where models of synthetic data are kept, sealed; mode 0700. All workers need it.",
+            "/var/lib/veil/models",
         ),
         "lineage": _option(
             "File for lineage events where [openlineage] names no transport.", "/var/lib/veil/lineage.jsonl"

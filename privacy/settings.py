@@ -20,6 +20,7 @@ class Settings:
         staging: Where stepwise releases stage rows between tasks (`VEIL_STAGING`, default in `home`).
         certificates: Where certificates are filed (`VEIL_CERTIFICATES`, default in `home`).
         audit_key: The key that checkpoints are signed with (`VEIL_AUDIT_KEY`, default `audit.key` in `home`).
+        models: Where models of synthetic data are kept, sealed (`VEIL_MODELS`, default in `home`).
         lineage: The file that lineage events go to where Airflow names no transport (`VEIL_LINEAGE`).
     """
 
@@ -28,6 +29,7 @@ class Settings:
     key_file: Path
     data_root: Path | None
     staging: Path
+    models: Path
     lineage: Path
     audit_key: Path
     certificates: Path
@@ -44,6 +46,7 @@ class Settings:
             key_file=Path(env.get("VEIL_KEYS") or home / "keys.json").expanduser().absolute(),
             data_root=Path(root).expanduser().absolute() if root else None,
             staging=Path(env.get("VEIL_STAGING") or home / "staging").expanduser().absolute(),
+            models=Path(env.get("VEIL_MODELS") or home / "models").expanduser().absolute(),
             lineage=Path(env.get("VEIL_LINEAGE") or home / "lineage.jsonl").expanduser().absolute(),
             certificates=Path(env.get("VEIL_CERTIFICATES") or home / "certificates").expanduser().absolute(),
             audit_key=Path(env.get("VEIL_AUDIT_KEY") or home / "audit.key").expanduser().absolute(),

@@ -96,7 +96,7 @@ def measurements(query: Query) -> tuple[Measurement, ...]:
         BudgetError: The loss is too small for what is asked.
         InternalError: OpenDP's map does not agree with a planned loss.
     """
-    share = _whole(query.spend / len(query.statistics))
+    share = whole(query.spend / len(query.statistics))
     planned: list[Measurement] = []
     for statistic in query.statistics:
         if isinstance(statistic, Ranks):
@@ -122,10 +122,10 @@ def _additive(query: Query, statistic: Statistic, share: Decimal) -> Measurement
         mechanism = Mechanism.LAPLACE
     else:
         # What a unit changes in one group is at most `one_group` in L1, so no more in L2; over groups it is their root.
-        sensitivity = _up(one_group * math.sqrt(query.reach)) if query.reach > 1 else float(one_group)
+        sensitivity = up(one_group * math.sqrt(query.reach)) if query.reach > 1 else float(one_group)
         scale = sensitivity / math.sqrt(2 * float(share))
         mechanism = Mechanism.GAUSSIAN
-    scale = _agreed(lambda s: vector_loss(query.noise, s, sensitivity), scale, share)
+    scale = agreed(lambda s: vector_loss(query.noise, s, sensitivity), scale, share)
     loss = _loss(query, vector_loss(query.noise, scale, sensitivity))
     return Measurement(
         statistic=statistic, mechanism=mechanism, sensitivity=sensitivity, scale=scale, loss=loss
@@ -135,14 +135,14 @@ def _additive(query: Query, statistic: Statistic, share: Decimal) -> Measurement
 def _maxima(query: Query, statistic: Ranks, share: Decimal) -> list[Measurement]:
     """Three noisy maxima for each quantile of each group: a unit is in those of the groups that it reaches."""
     sought = aims(statistic.quantiles)
-    each = _whole(share / len(sought)) / query.reach
+    each = whole(share / len(sought)) / query.reach
     return [_maximum(query, statistic, aim, each) for aim in sought]
 
 
 def _maximum(query: Query, statistic: Ranks, aim: Aim, each: Decimal) -> Measurement:
     sensitivity = float(statistic.per_group(query.rows_per_group) * weight(aim.quantile))
     epsilon = float(each) if query.noise == "laplace" else math.sqrt(8 * float(each))
-    scale = _agreed(lambda s: selection_loss(query.noise, s, sensitivity), 2 * sensitivity / epsilon, each)
+    scale = agreed(lambda s: selection_loss(query.noise, s, sensitivity), 2 * sensitivity / epsilon, each)
     return Measurement(
         statistic=statistic,
         mechanism=Mechanism.NOISY_MAX,
@@ -174,9 +174,9 @@ def _threshold(query: Query, statistic: Units, share: Decimal) -> Measurement:
     laplace = query.noise == "laplace"
     mechanism = Mechanism.LAPLACE_THRESHOLD if laplace else Mechanism.GAUSSIAN_THRESHOLD
     reach = query.reach
-    sensitivity = float(reach) if laplace else _up(math.sqrt(reach)) if reach > 1 else 1.0
+    sensitivity = float(reach) if laplace else up(math.sqrt(reach)) if reach > 1 else 1.0
     scale = sensitivity / (float(share) if laplace else math.sqrt(2 * float(share)))
-    scale = _agreed(
+    scale = agreed(
         lambda s: threshold_loss(query.noise, s, _HIGHEST_THRESHOLD, reach, sensitivity)[0], scale, share
     )
     threshold = _least_threshold(query, scale, sensitivity)
@@ -219,7 +219,7 @@ def _least_threshold(query: Query, scale: float, sensitivity: float) -> int:
     return high
 
 
-def _agreed(loss_at: Callable[[float], float], scale: float, most: Decimal) -> float:
+def agreed(loss_at: Callable[[float], float], scale: float, most: Decimal) -> float:
     """The least scale, from a first guess upwards, at which OpenDP's map is within a loss.
 
     Raises:
@@ -238,11 +238,11 @@ def _loss(query: Query, amount: float | Decimal) -> Loss:
     return Loss.pure(amount) if query.noise == "laplace" else Loss.zcdp(amount)
 
 
-def _whole(amount: Decimal) -> Decimal:
+def whole(amount: Decimal) -> Decimal:
     """An amount of loss in the ledger's whole units, rounded down, so that shares do not add up to more."""
     return amount.quantize(Decimal(1) / LOSS_UNITS, ROUND_DOWN)
 
 
-def _up(number: float) -> float:
+def up(number: float) -> float:
     """The next float: rounding may have cut something off."""
     return math.nextafter(number, math.inf)

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from airflow_veil.privacy.audit import certificate as certificates
 from airflow_veil.privacy.audit.certificate import Certificate
 from airflow_veil.privacy.audit.facts import Asked, Backups, Check, Evidence, Kept, Store
-from airflow_veil.privacy.erasure.stages import RELEASES, SOURCE
+from airflow_veil.privacy.erasure import models
+from airflow_veil.privacy.erasure.stages import MODELS, RELEASES, SOURCE
 from airflow_veil.privacy.errors import ErasureError
 from airflow_veil.privacy.ledger.erasures import Batch, Request, RequestState
 from airflow_veil.privacy.period import after, in_words
@@ -84,7 +85,7 @@ def of_request(workspace: Workspace, request_id: str) -> Certificate:
         name=f"{request.request_id}-{batch.batch_id}",
         asked=_asked(request, batch, rule, zone),
         done=tuple(_done(workspace, request, batch)),
-        kept=tuple(_kept(request, batch)),
+        kept=(*_kept(request, batch), *_drawn(workspace, batch)),
         verification=tuple(_verification(request, batch)),
         backups=_backups(rule, (batch.concluded_at or request.requested_at).astimezone(zone)),
         evidence=tuple(
@@ -133,6 +134,8 @@ def _done(workspace: Workspace, request: Request, batch: Batch) -> Iterator[Stor
             )
         elif kind == RELEASES:
             yield Store(store=f"releases of {dataset}", said=_releases(step.done))
+        elif kind == MODELS:
+            yield Store(store="models of synthetic data", said=models.told(step.done))
         else:
             yield Store(
                 store="suppression list", said="Whatever is sent again of the person is left out of releases."
@@ -163,6 +166,14 @@ def _kept(request: Request, batch: Batch) -> Iterator[Kept]:
         yield Kept(store=dataset, rows=0, word="recompute", why=why)
     if plan.get("answers"):
         yield Kept(store="answers to queries", rows=0, word="exempt", why=plan["answers"])
+
+
+def _drawn(workspace: Workspace, batch: Batch) -> Iterator[Kept]:
+    """Releases of synthetic rows that stay, though the model that they were drawn from is destroyed."""
+    for step in workspace.ledger.erasures.steps(batch.batch_id):
+        for release, why in (step.done or {}).get("kept", {}).items() if step.name == MODELS else ():
+            word = "private" if why == models.PRIVATE else "exempt"
+            yield Kept(store=f"synthetic release {release}", rows=0, word=word, why=why)
 
 
 def _verification(request: Request, batch: Batch) -> Iterator[Check]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from airflow_veil.privacy.erasure import release_looks
+from airflow_veil.privacy.erasure import model_looks, release_looks
 from airflow_veil.privacy.erasure import verify as independent
 from airflow_veil.privacy.erasure.batch import since
 from airflow_veil.privacy.erasure.dossier import Dossier
@@ -61,7 +61,7 @@ def _theirs_alone(workspace: Workspace, graph: Graph, subjects: Subjects, count:
 
 
 def _elsewhere(workspace: Workspace, batch: Batch, dossier: Dossier) -> Iterator[independent.Check]:
-    """Releases that other policies made of the sources before these were clean."""
+    """Releases and models that were made of the sources before these were clean, by other policies as well."""
     changed = [
         name
         for name, counts in dossier.counts.items()
@@ -74,3 +74,4 @@ def _elsewhere(workspace: Workspace, batch: Batch, dossier: Dossier) -> Iterator
     if clean is not None:
         identities = {workspace.source(name).identity for name in changed}
         yield from release_looks.derived_elsewhere(workspace, identities, since=clean)
+        yield from model_looks.verify(workspace, changed, identities, since=clean)

@@ -94,6 +94,7 @@ def _own(workspace: Workspace) -> Iterator[Place]:
     settings = workspace.settings
     yield Place("staging", "bytes of what is staged", (settings.staging,))
     yield _database("ledger", "bytes of the ledger", settings.ledger)
+    yield Place("models", "bytes of models, sealed", (settings.models,))
     yield Place("lineage", "bytes of lineage", (settings.lineage,))
 
 

@@ -1,6 +1,6 @@
-"""What people are named by, sealed with the key ring: AES-256-GCM, under the name of what it belongs to.
+"""What people are named by, or a model that learned of them: sealed with the key ring, by AES-256-GCM, under a name.
 
-The key is of its own purpose; the name is authenticated with it, so that what is sealed cannot be moved from one
+The key is of a purpose of its own; the name is authenticated with it, so that what is sealed cannot be moved from one
 request to another. Destroying the key version makes all that was sealed with it unreadable, backups of the ledger
 included.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.keys.ring import KeyRing
 
 PURPOSE = "erasure"
-"""What the subkey is for."""
+"""What the subkey is for, where what is sealed names people."""
 _DOMAIN = "sealed"
 _NONCE = 12
 
@@ -37,7 +37,9 @@ class Sealed:
     content: bytes = field(repr=False)
 
 
-def seal(content: bytes, ring: KeyRing, *, about: str, key_version: int | None = None) -> Sealed:
+def seal(
+    content: bytes, ring: KeyRing, *, about: str, key_version: int | None = None, purpose: str = PURPOSE
+) -> Sealed:
     """Seal something.
 
     Args:
@@ -45,22 +47,24 @@ def seal(content: bytes, ring: KeyRing, *, about: str, key_version: int | None =
         ring: The key ring.
         about: The name of the request or batch that it belongs to.
         key_version: The version to seal it with; the active one if None.
+        purpose: What the key is for.
 
     Raises:
         KeyRingError: The version is unknown or destroyed.
     """
     version = ring.current if key_version is None else key_version
     nonce = os.urandom(_NONCE)
-    return Sealed(version, nonce + _cipher(ring, version).encrypt(nonce, content, about.encode()))
+    return Sealed(version, nonce + _cipher(ring, version, purpose).encrypt(nonce, content, about.encode()))
 
 
-def unseal(sealed: Sealed, ring: KeyRing, *, about: str) -> bytes:
+def unseal(sealed: Sealed, ring: KeyRing, *, about: str, purpose: str = PURPOSE) -> bytes:
     """What was sealed.
 
     Args:
         sealed: What `seal` gave.
         ring: The key ring.
         about: The name that it was sealed under.
+        purpose: What the key is for.
 
     Raises:
         TamperedError: It was changed, or sealed under another name or with another key.
@@ -69,7 +73,7 @@ def unseal(sealed: Sealed, ring: KeyRing, *, about: str) -> bytes:
     from cryptography.exceptions import InvalidTag
 
     nonce, content = sealed.content[:_NONCE], sealed.content[_NONCE:]
-    cipher = _cipher(ring, sealed.key_version)
+    cipher = _cipher(ring, sealed.key_version, purpose)
     if len(nonce) == _NONCE:
         try:
             return cipher.decrypt(nonce, content, about.encode())
@@ -79,11 +83,11 @@ def unseal(sealed: Sealed, ring: KeyRing, *, about: str) -> bytes:
         "what is sealed does not authenticate",
         where=about,
         expected=f"what was sealed under this name with version {sealed.key_version} of this key ring",
-        fix="use the key ring that it was sealed with, or restore the ledger from its backup",
+        fix="use the key ring that it was sealed with, or restore it from its backup",
     )
 
 
-def _cipher(ring: KeyRing, version: int) -> AESGCM:
+def _cipher(ring: KeyRing, version: int, purpose: str) -> AESGCM:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(ring.subkey(PURPOSE, _DOMAIN, version=version))
+    return AESGCM(ring.subkey(purpose, _DOMAIN, version=version))

@@ -1,6 +1,6 @@
 """Erasure, as tasks and commands call it: requests become a batch, the batch a plan, and the plan is done step by step.
 
-    requests ──► plan: closure, counts ──frozen──► suppress ──► sources, leaves first ──► staging, releases
+    requests ──► plan: closure, counts ──frozen──► suppress ──► sources, leaves first ──► staging, releases, models
                                                                                                │
                        certificate ◄── conclude: closure destroyed ◄── verify, by other code ◄─┘
 
@@ -17,12 +17,13 @@ from airflow_veil.privacy.erasure import deadline, releases, requests
 from airflow_veil.privacy.erasure.batch import Concluded, Planned, dossier_in, frozen
 from airflow_veil.privacy.erasure.graph import graph_of
 from airflow_veil.privacy.erasure.looks import checks
+from airflow_veil.privacy.erasure.models import end_models
 from airflow_veil.privacy.erasure.outcome import outcomes, unplanned
 from airflow_veil.privacy.erasure.planning import counts, dossier_of, resolved
 from airflow_veil.privacy.erasure.replay import found_again
 from airflow_veil.privacy.erasure.sealed import seal
 from airflow_veil.privacy.erasure.source import erase_source
-from airflow_veil.privacy.erasure.stages import SOURCE, SUPPRESS, stages_of
+from airflow_veil.privacy.erasure.stages import MODELS, SOURCE, SUPPRESS, stages_of
 from airflow_veil.privacy.erasure.suppression import suppress
 from airflow_veil.privacy.errors import ErasureError, SchemaError, StorageError
 from airflow_veil.privacy.ledger.erasures import Request, RequestState
@@ -104,7 +105,7 @@ def erase(workspace: Workspace, batch_id: str, step: str, *, actor: str) -> dict
     Args:
         workspace: The policy and its systems.
         batch_id: The batch.
-        step: The step: `suppress`, `source <data set>` or `releases <data set>`.
+        step: The step: `suppress`, `source <data set>`, `releases <data set>` or `models`.
         actor: Who does it.
 
     Returns:
@@ -132,6 +133,8 @@ def erase(workspace: Workspace, batch_id: str, step: str, *, actor: str) -> dict
         }
     elif kind == SOURCE:
         done = erase_source(workspace, dataset, dossier, len(batch.requests))
+    elif kind == MODELS:
+        done = end_models(workspace, dossier, batch_id=batch_id, actor=actor).as_dict()
     else:
         graph = graph_of(workspace.loaded.policy)
         reached = releases.reach(workspace, dataset, graph, dossier.subjects, batch_id=batch_id, actor=actor)

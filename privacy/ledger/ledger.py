@@ -17,6 +17,7 @@ from airflow_veil.privacy.ledger.erasures import Erasures
 from airflow_veil.privacy.ledger.evidence import Entry, ErasedPayloads, Head, Note
 from airflow_veil.privacy.ledger.fault import permanent
 from airflow_veil.privacy.ledger.holds import Holds
+from airflow_veil.privacy.ledger.models import Models
 from airflow_veil.privacy.ledger.record import ReleaseRecord, utc_now
 from airflow_veil.privacy.ledger.retention import RetentionRuns
 from airflow_veil.privacy.ledger.schema import check, upgrade
@@ -97,6 +98,11 @@ class Ledger:
     def erasures(self) -> Erasures:
         """Who asked to be erased, and how far that is."""
         return Erasures(self._engine)
+
+    @property
+    def models(self) -> Models:
+        """The models that synthetic tables are drawn from."""
+        return Models(self._engine)
 
     @property
     def suppression(self) -> SuppressionList:

@@ -11,7 +11,7 @@ from airflow_veil.privacy.ledger.database import name_of, reading, writing
 from airflow_veil.privacy.ledger.fault import permanent
 from airflow_veil.privacy.ledger.tables import VERSION_TABLE
 
-VERSION = "0007"
+VERSION = "0008"
 """The newest migration: the version of the tables that this code reads and writes."""
 
 # Alembic's `op` is a global of the process.

@@ -21,6 +21,7 @@ from airflow_veil.privacy.policy import (
     check_gate,
     check_retention,
     check_retention_anonymize,
+    check_synthetic,
 )
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
@@ -299,8 +300,9 @@ def _where(loaded: LoadedPolicy, place: Path, data: Dataset, where: Where) -> It
 def _against_source(loaded: LoadedPolicy, dataset: str, schema: pa.Schema) -> Iterator[Finding]:
     """What the source has today against what the policy says of it."""
     data = loaded.policy.datasets[dataset]
-    # Queries ask tables of which no row is released.
-    idle = not data.releases_rows and loaded.policy.differential_privacy is None
+    # Queries ask tables of which no row is released, and synthesizers learn from them.
+    policy = loaded.policy
+    idle = not data.releases_rows and policy.differential_privacy is None and policy.synthetic is None
     for mismatch in [*mismatches(data, schema), *([NOTHING_LEAVES] if idle else [])]:
         place: Path = ("datasets", dataset, "columns")
         yield loaded.finding(
@@ -328,4 +330,5 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     *check_gate.RULES,
     *check_anonymize.RULES,
     *check_classify.RULES,
+    *check_synthetic.RULES,
 )

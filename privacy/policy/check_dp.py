@@ -59,6 +59,15 @@ def _units(loaded: LoadedPolicy) -> Iterator[Finding]:
         yield loaded.finding((SECTION, "budgets", name, "unit"), "dp-unit", message, fix)
 
 
+def _drawn_on(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """Budgets are there for queries, or for models of synthetic data."""
+    dp, synthetic = loaded.policy.differential_privacy, loaded.policy.synthetic
+    paid = synthetic is not None and any(each.method.private for each in synthetic.releases.values())
+    if dp is not None and not dp.queries and not paid:
+        message, fix = "nothing draws on the budgets", "add `queries`, or a synthesis by `mst` or `aim`"
+        yield loaded.finding((SECTION,), "dp-unused", message, fix)
+
+
 def _unit_paths(loaded: LoadedPolicy) -> Iterator[Finding]:
     """The rows that are asked lead to the unit of the budget that pays."""
     for asked in queries(loaded):
@@ -164,7 +173,7 @@ def _amounts(loaded: LoadedPolicy) -> Iterator[Finding]:
             message = "so little cannot be divided among measures and still be counted"
             yield asked.finding(("spend",), "dp-amount", message, f"spend at least {LEAST_SPEND:f}")
         try:
-            _loss(spend)
+            loss_of(spend)
         except BudgetError as error:
             yield asked.finding(("spend",), "dp-amount", error.what, f"spend {error.expected}")
 
@@ -178,7 +187,7 @@ def _paid(loaded: LoadedPolicy) -> Iterator[Finding]:
         if asked.budget is None or asked.unknown_keys is not (asked.query.spend.delta is not None):
             continue
         try:
-            limits, loss = limits_of(asked.budget), _loss(asked.query.spend)
+            limits, loss = limits_of(asked.budget), loss_of(asked.query.spend)
         except BudgetError:
             continue
         if not suits(limits, loss):
@@ -293,7 +302,7 @@ def limits_of(budget: words.Budget) -> Limits:
     return Limits(epsilon=budget.epsilon, rho=budget.rho, delta=budget.delta)
 
 
-def _loss(spend: words.Spend) -> Loss:
+def loss_of(spend: words.Spend) -> Loss:
     """What an answer may cost.
 
     Raises:
@@ -308,6 +317,7 @@ def _loss(spend: words.Spend) -> Loss:
 RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _names,
     _units,
+    _drawn_on,
     _unit_paths,
     _shared_units,
     _clashes,

@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.described import Described
-from airflow_veil.privacy.policy.differential_privacy import Bounds, Number, Spend
+from airflow_veil.privacy.policy.differential_privacy import Bounds, Edges, Spend
+from airflow_veil.privacy.policy.erasure import Exempt
 from airflow_veil.privacy.policy.gate import Share
 from airflow_veil.privacy.policy.names import Name, Period
 
@@ -25,8 +26,10 @@ class Numbers(Described):
     """The least and the greatest: others are clamped. Known beforehand, never looked up."""
     bins: Annotated[int, Field(ge=2, le=256)] = 32
     """Into how many bins of equal width a method that counts divides them."""
-    edges: Annotated[tuple[Number, ...], Field(min_length=2)] | None = None
-    """The edges of the bins, in place of `bins`."""
+    edges: Edges | None = None
+    """The edges of the bins, in place of `bins`: from the least to the greatest."""
+    decimals: Annotated[int, Field(ge=0, le=15)] | None = None
+    """How many decimals there are, of a type that has some; all that it can hold if left out."""
 
 
 class Categories(Described):
@@ -35,7 +38,7 @@ class Categories(Described):
     values: Annotated[tuple[str | int | bool, ...], Field(min_length=1)] | None = None
     """The values; those of the column in the data set if left out."""
     other: str | int | None = None
-    """What a value counts as that is not in the list; without it, such a row is refused."""
+    """What a value counts as that is not in the list; without it, nothing is learned from a table that has one."""
 
 
 class Dates(Described):
@@ -48,7 +51,7 @@ class Dates(Described):
 
 
 class Invented(Described):
-    """Made up by Faker, without a look at the data."""
+    """Made up by Faker, without a look at the data; never empty."""
 
     provider: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     """Faker's name for it, such as `name` or `street_address`."""
@@ -59,7 +62,7 @@ class Invented(Described):
 
 
 class Key(Described):
-    """Numbers from 1, by which other tables refer to the row."""
+    """Numbers from 1, by which other tables refer to the row, or, with `par`, which all rows of a sequence have."""
 
 
 class Reference(Described):
@@ -79,7 +82,7 @@ class SyntheticColumn(Described):
     key: Key | None = None
     reference: Reference | None = None
     nulls: bool = False
-    """Whether it can be empty; without, rows in which it is are refused."""
+    """Whether it can be empty; without, nothing is learned from a table in which it is."""
 
     WORDS: ClassVar[tuple[str, ...]] = (
         "numbers", "categories", "dates", "invented", "key", "reference",
@@ -125,7 +128,7 @@ class Constraint(Described):
     inequality: Inequality | None = None
     """A column is never greater than another."""
     combinations: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
-    """Columns whose values occur together only as they do in the data; for methods without a guarantee."""
+    """Learned categories that occur together only as they do in the data; for SDV's methods."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -142,7 +145,9 @@ class SyntheticTable(Described):
     constraints: tuple[Constraint, ...] = ()
     """What holds in every row."""
     rows: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """How many rows are made; of a table that refers to another, as many as the model gives each row."""
+    """How many rows are made, with `par` how many sequences; as many as were learned from if left out.
+
+    Of a table that refers to another, as many as the model gives each of its rows; `faker` gives each the same few."""
 
 
 class Copula(Described):
@@ -169,9 +174,9 @@ class Par(Described):
     """SDV's PAR: sequences of rows, such as the visits of a patient, no guarantee."""
 
     sequence: str
-    """The column that says which sequence a row is of; it is a key or a reference."""
+    """The column that says which sequence a row is of: the key, which all of its rows have."""
     order: str
-    """The column that orders the rows of a sequence."""
+    """The column of numbers or dates that orders the rows of a sequence; it is never empty."""
     context: tuple[str, ...] = ()
     """Columns that do not change within a sequence."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 128
@@ -258,6 +263,7 @@ class Evaluate(Described):
 
 
 def _evaluate(value: Any) -> Any:
+    """A bare `evaluate:` needs no parameters."""
     return {} if value is None else value
 
 
@@ -269,17 +275,21 @@ class Synthesis(Described):
     method: Method
     """How they are made."""
     fit_rows: Annotated[int, Field(ge=100, le=100_000_000)] = 100_000
-    """How many rows of a table a model learns from at most, drawn at random by people; memory is bounded by it."""
+    """How many rows of a table are read into memory at most, drawn at random by people, the hold-out among them."""
     budget: Name | None = None
     """The budget that pays, where the method is differentially private."""
     spend: Spend | None = None
     """What each fitted model costs."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Makes a run repeatable, but for noise that protects people."""
-    evaluate: Annotated[Evaluate, BeforeValidator(_evaluate)] | None = None
+    evaluate: Annotated[Evaluate | None, BeforeValidator(_evaluate)] = None
     """How it is looked at before it is published; needed where a method without a guarantee learns from people."""
     model_expires_after: Period = "P30D"
     """How long a fitted model is kept: it is personal data."""
+    after_erasure: Exempt | None = None
+    """Why what was published may stay when somebody is erased whom a model without a guarantee may have learned of.
+
+    `{exempt: reason}`; without it, it is withdrawn until the next run."""
     show_scores: bool = False
     """Whether scores that were computed on private rows stand on the card. They tell something of these rows."""
     description: str = ""

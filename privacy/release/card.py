@@ -92,6 +92,10 @@ class Card:
 
 def card(manifest: Mapping[str, Any]) -> Card:
     """The card of a published release, from its manifest."""
+    if "synthetic" in manifest:
+        from airflow_veil.privacy.release.synthetic_card import card_of
+
+        return card_of(manifest)
     figures = figures_of(manifest)
     return Card(
         title=f"{manifest['dataset']} of {manifest['policy']['name']}",
@@ -103,7 +107,7 @@ def card(manifest: Mapping[str, Any]) -> Card:
             _utility(manifest, figures),
             _budget(manifest, figures),
             _gate(manifest),
-            _time(manifest),
+            time_of(manifest),
             Section(title="Limits", said=LIMITS),
         ),
     )
@@ -138,7 +142,7 @@ def _origin(manifest: Mapping[str, Any]) -> Section:
         ("Made by", manifest["made_by"]),
     ]
     if interval["start"] and interval["end"]:
-        rows.insert(1, ("Data of", f"{_moment(interval['start'])} to {_moment(interval['end'])}"))
+        rows.insert(1, ("Data of", f"{moment(interval['start'])} to {moment(interval['end'])}"))
     return Section(title="Where it comes from", columns=("What", "Which"), rows=tuple(rows))
 
 
@@ -224,23 +228,25 @@ def _gate(manifest: Mapping[str, Any]) -> Section:
         return Section(title=title, said=("The policy has no gate: nobody had to decide.",))
     text = (_GATE.get(held["outcome"], held["outcome"]), *map(said.reason, held["reasons"]))
     rows = tuple(
-        (each["name"] or each["by"], _moment(each["at"]), _moment(each["until"]), each["reason"])
+        (each["name"] or each["by"], moment(each["at"]), moment(each["until"]), each["reason"])
         for each in held["approvals"]
     )
     return Section(title=title, said=text, columns=("Who", "When", "Until", "Why") if rows else (), rows=rows)
 
 
-def _time(manifest: Mapping[str, Any]) -> Section:
+def time_of(manifest: Mapping[str, Any]) -> Section:
+    """How long a release may be used."""
     expires = manifest.get("expires_at")
     until = (
-        f"Do not use it after {_moment(expires)}." if expires else "The policy says no time when it expires."
+        f"Do not use it after {moment(expires)}." if expires else "The policy says no time when it expires."
     )
-    return Section(title="How long", said=(f"Published on {_moment(manifest['published_at'])}.", until))
+    return Section(title="How long", said=(f"Published on {moment(manifest['published_at'])}.", until))
 
 
-def _moment(text: str) -> str:
-    moment = datetime.fromisoformat(text)
-    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+def moment(text: str) -> str:
+    """A time as people write it."""
+    told = datetime.fromisoformat(text)
+    return f"{told.day} {told:%B %Y, %H:%M} {told.tzname() or ''}".strip()
 
 
 def _row(cells: tuple[str, ...]) -> str:

@@ -33,7 +33,7 @@ def begun(
         The draft, of names, types, counts and digests.
     """
     return {
-        **_head(workspace, plan.dataset, interval),
+        **head(workspace, plan.dataset, interval),
         "plan": plan.as_dict(),
         "plan_digest": plan.digest,
         "source": {
@@ -63,14 +63,14 @@ def answered(
         The draft, of names, types and what the answer's record tells.
     """
     return {
-        **_head(workspace, query.name, interval),
+        **head(workspace, query.name, interval),
         "plan_digest": query.digest,
         "source": {"namespace": source.namespace, "name": source.name},
         "differential_privacy": dict(record),
     }
 
 
-def _head(workspace: Workspace, name: str, interval: Interval) -> dict[str, Any]:
+def head(workspace: Workspace, name: str, interval: Interval) -> dict[str, Any]:
     """What every manifest begins with: who made it, by which policy, of what and for when."""
     policy = workspace.loaded.policy
     return {

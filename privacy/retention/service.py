@@ -30,6 +30,7 @@ from airflow_veil.privacy.retention.counts import Counts, Files
 from airflow_veil.privacy.retention.cutoff import CutOff, cut_off
 from airflow_veil.privacy.retention.files import FileStore
 from airflow_veil.privacy.retention.holds import Keeper, keeper_of
+from airflow_veil.privacy.retention.models import expire_models_of_rows
 from airflow_veil.privacy.retention.postgres_table import PostgresStore
 from airflow_veil.privacy.retention.sqlite_table import SqliteStore
 from airflow_veil.privacy.retention.survey import Survey
@@ -223,6 +224,7 @@ def enforce(
 
         archive = None if store.archive is None else replace(store.archive, run=run_id)
         if counts.changed:
+            expire_models_of_rows(workspace, dataset, actor=actor)
             counts, files = replace(store, archive=archive).enforce(cut, survey, frozen)
         if archive is not None:
             with frozen() as keeper:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.release.scrub import period_of, seconds_of
 from airflow_veil.privacy.retention.clock import wall_clock
+from airflow_veil.privacy.retention.models import sweep_models
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
@@ -19,16 +20,23 @@ class Swept:
     Attributes:
         after: How long it may lie, as the policy writes it.
         runs: Staged runs of the installation: what stepwise releases stage between tasks.
-        attempts: Attempts beside the releases of each data set and query that had some.
+        attempts: Attempts beside the releases of each data set, query and synthetic table that had some.
+        models: Files of models that nobody knows or that have ended.
     """
 
     after: str
     runs: int
     attempts: dict[str, int]
+    models: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The same for XCom, evidence and machines."""
-        return {"after": self.after, "runs": self.runs, "attempts": dict(self.attempts)}
+        return {
+            "after": self.after,
+            "runs": self.runs,
+            "attempts": dict(self.attempts),
+            "models": self.models,
+        }
 
 
 def sweep(workspace: Workspace, *, actor: str) -> Swept:
@@ -44,11 +52,15 @@ def sweep(workspace: Workspace, *, actor: str) -> Swept:
     policy = workspace.loaded.policy
     seconds = seconds_of(workspace, wall_clock())
     queries = policy.differential_privacy.queries if policy.differential_privacy else ()
-    found = {name: workspace.destination.sweep(name, seconds) for name in (*policy.datasets, *queries)}
+    # Releases of given values have names that the policy does not know.
+    others = {each.dataset for each in workspace.ledger.list(policy.name)} if policy.synthetic else ()
+    names = dict.fromkeys((*policy.datasets, *queries, *sorted(others)))
+    found = {name: workspace.destination.sweep(name, seconds) for name in names}
     swept = Swept(
         after=period_of(workspace),
         runs=workspace.scratch.sweep(seconds),
         attempts={name: count for name, count in found.items() if count},
+        models=sweep_models(workspace, seconds),
     )
     workspace.ledger.append_evidence("staging.swept", policy.name, swept.as_dict(), actor=actor)
     return swept

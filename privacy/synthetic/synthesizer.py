@@ -35,12 +35,18 @@ class Model(Protocol):
         rows: int | None = None,
         given: Mapping[str, str | int | float | bool] | None = None,
     ) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """Draw rows, in constant memory: the batches of one table after those of another, parents first.
+        """Draw rows, in constant memory: batches of related tables take turns, and no row is before one it refers to.
 
         Args:
             seed: The same seed gives the same rows.
-            rows: How many, of the table that refers to no other; what the policy says if not said.
-            given: Values that columns of a single table have in every row (conditional sampling).
+            rows: How many, of the table that refers to no other (with `par`: how many sequences); what the policy
+                says if not said, and as many as were learned from where it does not.
+            given: Values that learned columns of a single table have in every row (conditional sampling); dates as
+                ISO 8601 writes them.
+
+        Yields:
+            The name of a table and a batch of the schema that the specification gives it; at most
+            `specification.BATCH_ROWS` rows.
 
         Raises:
             SyntheticError: The model cannot draw that.
@@ -57,7 +63,8 @@ class Synthesizer(Protocol):
         """Fit a model.
 
         Args:
-            tables: The training rows; only columns that are learned, references and keys.
+            tables: The training rows as `training` gives them: only columns that are learned, references and keys, in
+                the specification's types; keys are numbers of no meaning.
             seed: Makes a fit repeatable, but for noise that protects people.
             progress: Told how far it is.
 

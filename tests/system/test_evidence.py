@@ -57,7 +57,7 @@ datasets:
       email: {{class: direct_identifier, treat: {{token: {{domain: email, reversible: true, pad_to: 32}}}}}}
       phone: {{class: direct_identifier, treat: {{mask: {{keep_last: 2, length: 8}}}}}}
       born: {{class: quasi_identifier, type: date, treat: {{generalize: {{to: year}}}}}}
-      country: {{class: quasi_identifier, treat: keep}}
+      country: {{class: quasi_identifier, type: string, treat: keep}}
       at: {{class: none, type: timestamp, treat: drop}}
 release: {{destination: {releases}, run: stepwise, classify: true, expires_after: P1M, gate: {{deny: {{k: 1}}}}}}
 erasure: {{identifiers: [people.id], answers: {{exempt: the noise hides each person}}}}
@@ -71,6 +71,16 @@ differential_privacy:
       contribution: {{groups_per_unit: 1, rows_per_group: 1}}
       keys: {{country: {{values: [AT, FR], source: where the shop delivers to}}}}
       measures: {{people: count_distinct}}
+synthetic:
+  releases:
+    made_up:
+      method: faker
+      tables:
+        people:
+          rows: 30
+          columns:
+            id: key
+            country: {{categories: {{values: [AT, FR]}}}}
 """
 JOBS = [
     {"dag_id": "stepwise", "logical_date": "2026-03-01"},
@@ -78,6 +88,7 @@ JOBS = [
     {"dag_id": "fused", "logical_date": "2026-03-01"},
     {"dag_id": "others", "logical_date": "2026-03-02"},
     {"dag_id": "answers", "logical_date": "2026-03-01"},
+    {"dag_id": "synthetic", "logical_date": "2026-03-01"},
     {"dag_id": "retention", "logical_date": "2026-03-03"},
     {"dag_id": "erasure", "logical_date": "2026-03-03"},
     {"dag_id": "veil_evidence", "logical_date": "2026-03-03"},

@@ -234,9 +234,16 @@ class TestExampleDags:
         assert told["connections"] == []
         policies = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
         asked = {name for name in policies if name.endswith("_statistics")}
-        rows, answers = {f"veil_{name}" for name in policies - asked}, {f"veil_{name}_dp" for name in asked}
+        made_up = {name for name in policies if name.endswith("_synthetic")}
+        rows, answers = (
+            {f"veil_{name}" for name in policies - asked - made_up},
+            {f"veil_{name}_dp" for name in asked},
+        )
+        synthetic = {f"veil_{name}_synthetic" for name in made_up}
         # Those that say how long rows, or releases, are kept.
-        kept = {f"veil_{name}_retention" for name in ("online_retail", "retail", "synthea")}
-        erasing = {f"veil_{name}_erasure" for name in ("chinook", "retail", "synthea")}
+        kept = {
+            f"veil_{name}_retention" for name in ("online_retail", "retail", "retail_synthetic", "synthea")
+        }
+        erasing = {f"veil_{name}_erasure" for name in ("chinook", "retail", "retail_synthetic", "synthea")}
         others = {"veil_composed_release", "veil_evidence"}
-        assert told["dags"].keys() == rows | answers | kept | erasing | others
+        assert told["dags"].keys() == rows | answers | synthetic | kept | erasing | others

@@ -17,12 +17,14 @@ from airflow_veil.operators.publish import PublishReleaseOperator
 from airflow_veil.operators.risk import AssessRiskOperator
 from airflow_veil.operators.rollback import RollbackReleaseOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
+from airflow_veil.operators.synthetic import SyntheticDataOperator
 from airflow_veil.operators.validate import ValidateOperator
 from airflow_veil.pipelines.dp_release import dp_release_dag
 from airflow_veil.pipelines.erasure import erasure_dag
 from airflow_veil.pipelines.evidence import evidence_dag
 from airflow_veil.pipelines.retention import retention_dag
 from airflow_veil.pipelines.sanitized_release import EPOCH, sanitized_release_dag
+from airflow_veil.pipelines.synthetic_refresh import synthetic_refresh_dag
 from airflow_veil.privacy.retention import expiry
 
 HOME = Path(os.environ["AIRFLOW_HOME"])
@@ -35,6 +37,7 @@ answers = dp_release_dag(POLICY, dag_id="answers", schedule=None, **ONCE)
 retention = retention_dag(POLICY, dag_id="retention", schedule=None, **ONCE)
 # `dag.test` of Airflow 3.3 cannot make a run of a DAG with a deadline.
 erasure = erasure_dag(POLICY, dag_id="erasure", schedule=None, deadline=None, **ONCE)
+synthetic = synthetic_refresh_dag(POLICY, dag_id="synthetic", schedule=None, **ONCE)
 evidence = evidence_dag(to=str(HOME / "checkpoints") + "/", schedule=None, **ONCE)
 
 with DAG("fused", schedule=None, start_date=EPOCH, **ONCE):
@@ -58,6 +61,13 @@ with DAG("others", schedule=None, start_date=EPOCH, **ONCE):
             **PEOPLE,
         ),
         BudgetSensor(task_id="budget", policy=str(POLICY), query="born", mode="poke"),
+        SyntheticDataOperator(
+            task_id="austrians",
+            policy=str(POLICY),
+            synthesis="made_up",
+            given={"country": "AT"},
+            suffix="austrians",
+        ),
     )
 
 

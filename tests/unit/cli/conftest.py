@@ -33,6 +33,7 @@ class Installation:
             "VEIL_DATA_ROOT": str(self.root / "data"),
             "VEIL_KEYS": "",
             "VEIL_LEDGER": "",
+            "VEIL_MODELS": "",
             "VEIL_LINEAGE": "",
             "VEIL_AUDIT_KEY": "",
             "VEIL_DEBUG": "",

@@ -85,7 +85,7 @@ class TestMigrations:
             metadata.create_all(connection)
         with reading(engine) as connection:
             assert migrated == (checks(connection), uniques(connection))
-        assert len(migrated[0]) == 25
+        assert len(migrated[0]) == 29
         assert ("ix_releases_one_current", ("policy", "dataset", "destination"), True) in {
             index[:3] for index in migrated[1]
         }

@@ -14,6 +14,7 @@ from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
 from airflow_veil.operators.dp_release import DPReleaseOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
+from airflow_veil.operators.synthetic import SyntheticDataOperator
 from airflow_veil.operators.validate import ValidateOperator
 from airflow_veil.plugins.cluster_policy import task_policy
 
@@ -34,6 +35,16 @@ differential_privacy:
   budgets: {people: {unit: customers.id, epsilon: 1}}
   queries:
     people_in_all: {dataset: customers, budget: people, spend: {epsilon: 0.1}, measures: {people: count_distinct}}
+"""
+
+
+SYNTHETIC = """\
+release: {destination: releases}
+synthetic:
+  releases:
+    nobody:
+      method: faker
+      tables: {customers: {rows: 5, columns: {id: key}}}
 """
 
 
@@ -106,6 +117,17 @@ class TestTaskPolicy:
         message = _violation(lambda: SanitizeOperator(task_id="task", policy=str(policy), dataset="clients"))
 
         assert "has no data set clients; it has customers" in message
+
+    def test_an_unknown_synthesis_is_refused(self, policy: Path) -> None:
+        """What is made up must be named in the policy."""
+        policy.write_text(POLICY + SYNTHETIC)
+        with DAG("dag", schedule=None):
+            task_policy(SyntheticDataOperator(task_id="task", policy=str(policy), synthesis="nobody"))
+
+        message = _violation(
+            lambda: SyntheticDataOperator(task_id="task", policy=str(policy), synthesis="somebody")
+        )
+        assert "has no synthesis somebody; it has nobody" in message
 
     def test_a_templated_policy_is_refused(self) -> None:
         """A policy that is only known at run time was reviewed by nobody."""

@@ -1,0 +1,228 @@
+"""A private model: paid for before a row is read, drawn once; a failure before gives money back, one after does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from tests.unit.release import synthetic_crash
+from tests.unit.release.conftest import ACTOR, Shop
+from tests.unit.release.synthesis import models, open_shop, people, published, run, sealed
+
+from airflow_veil.privacy.errors import BudgetExhaustedError, StorageError, SyntheticError
+from airflow_veil.privacy.ledger.budget import ChargeState
+from airflow_veil.privacy.ledger.models import ModelState
+from airflow_veil.privacy.release import card, synthetic_fit
+from airflow_veil.privacy.retention import models as retained
+
+POLICY = """\
+version: 1
+name: shop
+owner: shop@example.com
+datasets:
+  people:
+    source: people.parquet
+    subject: id
+    columns:
+      id: {class: direct_identifier, type: int64, treat: drop}
+      age: {class: quasi_identifier, type: int64, treat: drop}
+      country: {class: quasi_identifier, type: string, treat: drop, values: [GB, FR, DE]}
+      tier: {class: sensitive, type: string, treat: drop, values: [gold, silver]}
+release: {destination: releases, expires_after: P1M}
+differential_privacy:
+  budgets: {people: {unit: people.id, rho: 3.0}}
+synthetic:
+  releases:
+    hidden:
+      method: mst
+      budget: people
+      spend: {rho: 1.0}
+      tables:
+        people:
+          rows: 500
+          columns:
+            age: {numbers: {bounds: [18, 90], bins: 8}}
+            country: categories
+            tier: categories
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, empty_ledger: Path) -> Iterator[Shop]:
+    """A shop that makes up people, and pays for it three times at most."""
+    made = open_shop(tmp_path / "shop", empty_ledger, POLICY)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What noise was drawn for."""
+    found: list[str] = []
+    right = synthetic_fit.draw
+
+    def noting(price: Any, *more: Any) -> Any:
+        found.append(price.specification.name)
+        return right(price, *more)
+
+    monkeypatch.setattr(synthetic_fit, "draw", noting)
+    return found
+
+
+def spent(shop: Shop) -> float:
+    """What of rho is spent."""
+    told = shop.ledger.budgets.statement("people").spent.as_dict()
+    return float(told["rho"])
+
+
+def states(shop: Shop) -> list[ChargeState]:
+    return [charge.state for charge in shop.ledger.budgets.charges("people")]
+
+
+class TestOnce:
+    def test_is_after_what_was_learned(self, shop: Shop) -> None:
+        """Who is older is gold, as in the source."""
+        run(shop, "hidden")
+        rows = published(shop, "hidden").to_pandas()
+
+        assert len(rows) == 500
+        assert rows["age"][rows["tier"] == "gold"].mean() > rows["age"][rows["tier"] == "silver"].mean() + 10
+
+    def test_is_drawn_once(self, shop: Shop, drawn: list[str]) -> None:
+        """Whoever asks again for the same night gets the same rows, and pays nothing."""
+        first = run(shop, "hidden")
+        for _ in range(2):
+            assert run(shop, "hidden").reference.releases == first.reference.releases
+
+        assert drawn == ["hidden"]
+        assert spent(shop) == pytest.approx(1.0, abs=1e-6)
+        (record,) = models(shop)
+        assert record.private
+        assert states(shop) == [ChargeState.STORED]
+
+    def test_rows_that_are_given_cost_nothing_more(self, shop: Shop, drawn: list[str]) -> None:
+        """Drawing from the model is post-processing."""
+        run(shop, "hidden")
+        run(shop, "hidden", rows=50, given={"country": "FR"}, suffix="french")
+
+        assert set(published(shop, "hidden_french")["country"].to_pylist()) == {"FR"}
+        assert drawn == ["hidden"]
+
+    def test_another_night_is_paid_for_until_there_is_nothing_left(
+        self, shop: Shop, drawn: list[str]
+    ) -> None:
+        """The fourth finds nothing left, and no row is read for it."""
+        for number in range(3):
+            run(shop, "hidden", number)
+        shop.people.chmod(0)
+        with pytest.raises(BudgetExhaustedError):
+            run(shop, "hidden", 3)
+        assert len(drawn) == 3
+        assert len(models(shop)) == 3
+
+    def test_another_price_is_another_model(self, shop: Shop, drawn: list[str]) -> None:
+        """What is spent is part of what it is."""
+        run(shop, "hidden")
+        shop.write(POLICY.replace("spend: {rho: 1.0}", "spend: {rho: 0.5}"))
+        run(shop, "hidden")
+        assert len(drawn) == 2
+        assert len(models(shop)) == 2
+
+    def test_one_that_is_destroyed_is_not_drawn_again(self, shop: Shop, drawn: list[str]) -> None:
+        """The same question has one answer, though it be gone; what was published stays."""
+        done = run(shop, "hidden")
+        retained.destroy(shop.workspace(), done.reference.model_id, reason="ticket 4711: test", actor=ACTOR)
+
+        assert "was published before" in run(shop, "hidden").summary
+        with pytest.raises(SyntheticError, match="is destroyed"):
+            run(shop, "hidden", rows=10)
+        assert drawn == ["hidden"]
+
+
+class TestFailures:
+    def test_before_anything_is_drawn(
+        self, shop: Shop, drawn: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The money comes back."""
+        right = synthetic_fit.learned_batches
+
+        def changing(*how: Any) -> Iterator[pa.RecordBatch]:
+            yield from right(*how)
+            shop.supply(people(seed=8))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(synthetic_fit, "learned_batches", changing)
+            with pytest.raises(StorageError, match="changed while it was read"):
+                run(shop, "hidden")
+
+        assert (drawn, spent(shop)) == ([], 0.0)
+        assert states(shop) == [ChargeState.VOID]
+        assert models(shop)[0].state is ModelState.DESTROYED
+        assert run(shop, "hidden").reference.published
+
+    def test_after_it_is_drawn(self, shop: Shop, drawn: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """The money stays spent: noise is out, and who asks again pays again."""
+
+        def full(*_: Any) -> None:
+            raise StorageError("the disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(synthetic_fit.ModelStore, "put", full)
+            with pytest.raises(StorageError, match="disk is full"):
+                run(shop, "hidden")
+
+        assert spent(shop) == pytest.approx(1.0, abs=1e-6)
+        assert states(shop) == [ChargeState.DRAWING]
+        assert sealed(shop) == []
+        monkeypatch.setattr("airflow_veil.privacy.ledger.budgets.LEASE_SECONDS", 0.0)
+        _end_leases(shop)
+        run(shop, "hidden")
+        assert spent(shop) == pytest.approx(2.0, abs=1e-6)
+        assert len(drawn) == 2
+
+    def test_two_at_once_draw_once(self, shop: Shop) -> None:
+        """The second waits for the first's model."""
+        one, two = synthetic_crash.run_together(shop.path, "hidden", 2)
+
+        assert one == two
+        assert states(shop) == [ChargeState.STORED]
+        assert len(sealed(shop)) == 1
+
+
+class TestTold:
+    def test_the_manifest_and_the_card_tell_the_price(self, shop: Shop) -> None:
+        """Guarantee, unit and loss in words; no size or time of the source."""
+        run(shop, "hidden")
+        (release,) = shop.ledger.list("shop", "hidden")
+        manifest = release.manifest
+        assert manifest is not None
+
+        assert manifest["differential_privacy"]["loss"]["rho"]
+        assert manifest["source"].keys() == {"namespace", "name"}
+        told = card.markdown(card.card(manifest))
+        assert "Hidden is whether any one people.id is in the table at all" in told
+        assert "it was paid for before a row was read" in told
+
+    def test_the_ledger_has_each_draw(self, shop: Shop) -> None:
+        """To be counted anew by another accountant."""
+        run(shop, "hidden")
+        events = shop.ledger.budgets.events("people")
+        # Three columns, two choices, two pairs.
+        assert len(events) == 7
+        assert sum(one.measurement.noise == "gaussian" for one in events) == 5
+
+
+def _end_leases(shop: Shop) -> None:
+    """Nobody is at it any more."""
+    from datetime import UTC, datetime
+
+    from sqlalchemy import update
+
+    from airflow_veil.privacy.ledger.database import writing
+    from airflow_veil.privacy.ledger.tables import budget_charges
+
+    with writing(shop.ledger._engine) as connection:
+        connection.execute(update(budget_charges).values(lease_until=datetime(2020, 1, 1, tzinfo=UTC)))
