@@ -67,6 +67,10 @@ ONE = f"""\
         people: {{columns: {COLUMNS}}}
       {METHOD}
 """
+WARDS = "  wards: {source: w.csv, subject: {column: person, references: visits.person}, columns: {nr: COLUMN, person: COLUMN}}\n"
+OF_OWNERS = GOOD.replace("subject: id\n", "subject: {column: id, references: wards.nr}\n").replace(
+    "release: {dest", WARDS.replace("COLUMN", "{class: direct_identifier, treat: drop}") + "release: {dest"
+)
 PRIVATE = "method: mst\n      budget: people\n      spend: {rho: 0.1}"
 PAR = "method: {par: {sequence: id, order: day, context: [sex]}}"
 
@@ -191,6 +195,7 @@ class TestMethods:
             (GOOD.replace(METHOD, PAR.replace("order: day", "order: sex")), "synthetic-sequence", "numbers or dates"),
             (GOOD.replace(METHOD, PAR.replace("[sex]", "[day]")), "synthetic-sequence", "beside the order"),
             (GOOD.replace(METHOD, PAR.replace("[sex]", "[sex, age, ill, until]")), "synthetic-sequence", "nothing changes"),
+            (OF_OWNERS, "synthetic-people", "only wards says whose"),
             (GOOD.replace(METHOD, PRIVATE), "synthetic-rows", "would tell of them"),
             (GOOD.replace(METHOD, "method: faker").replace(EVALUATE, ""), "synthetic-rows", "none are read"),
             (GOOD.replace(ONE, RELATED.replace("visits: {", "visits: {rows: 5, ")), "synthetic-unneeded", "remove `rows`"),

@@ -158,6 +158,51 @@ class TestPeople:
 
         assert learned.left_out == {"people": 0, "visits": 1}
 
+    def test_rows_may_say_whose_they_are_by_another_row(self, tmp_path: Path) -> None:
+        """Lines refer to orders, and these to people: a person's orders and lines stay together."""
+        draws = np.random.default_rng(0)
+        who = np.repeat(np.arange(200), 3)
+        lines = np.repeat(np.arange(600), draws.integers(1, 4, 600))
+        orders = pa.table({"nr": np.arange(600), "person": who, "age": pa.array(who, pa.int16())})
+        given = {"orders": orders, "lines": pa.table({"order": lines, "ward": ["a"] * len(lines)})}
+        datasets = {
+            "people": {"subject": "id", "columns": {"id": WHO}},
+            "orders": {
+                "subject": {"column": "person", "references": "people.id"},
+                "columns": {"nr": WHO, "person": WHO, "age": column("int16")},
+            },
+            "lines": {
+                "subject": {"column": "order", "references": "orders.nr"},
+                "columns": {"order": WHO, "ward": column()},
+            },
+        }
+        made = {
+            "method": "hma", "evaluate": {"holdout": 0.4}, "fit_rows": 700,
+            "tables": {
+                "orders": {"columns": {"nr": "key", "age": numbers(0, 300)}},
+                "lines": {"columns": {"order": {"reference": {"to": "orders.nr"}}, "ward": categories("a")}},
+            },
+        }  # fmt: skip
+
+        _, learned = training(tmp_path, datasets, made, given)
+
+        assert learned.left_out == {"orders": 0, "lines": 0}
+        parts = (learned.fit, learned.holdout)
+        assert 650 < sum(part["lines"].num_rows for part in parts) <= 700
+        fit, kept = (set(part["orders"].column("age").to_pylist()) for part in parts)
+        assert not fit & kept
+        for part in parts:
+            ages = pc.value_counts(part["orders"].column("age")).field("counts")
+            assert set(ages.to_pylist()) == {3}
+            of = dict(enumerate(part["orders"].column("age").to_pylist(), start=1))
+            there = {of[number] for number in part["lines"].column("order").to_pylist()}
+            assert there == set(of.values())
+        lots = dict(
+            zip(learned.fit["orders"].column("nr").to_pylist(), learned.people["orders"], strict=True)
+        )
+        orders_of = learned.fit["lines"].column("order").to_pylist()
+        assert [lots[number] for number in orders_of] == learned.people["lines"].tolist()
+
     def test_rows_of_nobody_are_drawn_one_by_one(self, tmp_path: Path) -> None:
         """A table of no person's rows is no more than rows."""
         datasets = {"people": {"subject": {"none": "made-up shops"}, "columns": PEOPLE["columns"]}}
