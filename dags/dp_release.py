@@ -20,7 +20,7 @@ folder = Path(
 )
 
 for policy in sorted(folder.glob("*.yaml")):
-    asked = checked(policy).policy.differential_privacy
-    if asked is not None and asked.queries:
+    private = checked(policy).policy.differential_privacy
+    if private is not None and private.queries:
         dag = dp_release_dag(policy)
         globals()[dag.dag_id] = dag
