@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,6 +38,8 @@ Oracle: TypeAlias = Callable[[Tables], tuple[float, Tables, Tables]]
 
 ITERATIONS = 250
 """Steps of a last fit."""
+_HASTE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""A few hundred calls do not earn back what optimizing the code takes."""
 _HALVINGS = 25
 _GROWTH = 2.0
 _DECREASE = 0.5
@@ -195,7 +198,7 @@ def _oracle(fit: Fit, cliques: list[Clique]) -> Oracle:
             loss += 0.5 * jnp.vdot(far, far)
         return loss
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=_HASTE)
     def compiled(logs: list[Any]) -> Any:
         factors = {name: Factor(domain.project(name), one) for name, one in zip(names, logs, strict=True)}
         fitted = marginal_oracles.message_passing_fast(CliqueVector(domain, names, factors), fit.total)

@@ -32,7 +32,6 @@ class Marginals:
 
     Attributes:
         sizes: How many codes each column has.
-        rows: How many rows were counted. Exact, so private.
     """
 
     def __init__(self, sizes: Sequence[int], cliques: Iterable[Clique]) -> None:
@@ -42,7 +41,6 @@ class Marginals:
             SchemaError: There are more cells than fit the memory.
         """
         self.sizes = tuple(sizes)
-        self.rows = 0
         shapes = {clique: tuple(self.sizes[column] for column in clique) for clique in cliques}
         cells = sum(map(prod, shapes.values()))
         if cells > MOST_CELLS:
@@ -65,7 +63,6 @@ class Marginals:
         rows = len(codes[0]) if codes else 0
         for start in range(0, rows, _BLOCK):
             self._add([column[start : start + _BLOCK] for column in codes])
-        self.rows += rows
 
     def counts(self, clique: Clique) -> Cells:
         """The counts of one marginal, shape as the sizes of its columns. Exact, so private."""

@@ -22,7 +22,9 @@ import pyarrow as pa
 
 from airflow_veil.privacy.dp.loss import Loss
 from airflow_veil.privacy.dp.lots import Lots, SystemLots
+from airflow_veil.privacy.dp.mechanism import Mechanism, library
 from airflow_veil.privacy.errors import SchemaError, SyntheticError
+from airflow_veil.privacy.ledger import budget as ledger
 from airflow_veil.privacy.synthetic import aim, mst
 from airflow_veil.privacy.synthetic.bounding import UnitRows
 from airflow_veil.privacy.synthetic.domain import Domain, digest_of, domain_of, encoded
@@ -94,6 +96,27 @@ class PrivateSynthesizer:
     def loss(self) -> Loss:
         """What a fit costs: no more than is to be spent."""
         return loss_of(self._planned)
+
+    def measurements(self, unit: str) -> tuple[ledger.Measurement, ...]:
+        """The draws as the ledger has them.
+
+        Args:
+            unit: The privacy unit of the account that pays.
+        """
+        return tuple(
+            ledger.Measurement(
+                statistic=one.name,
+                mechanism=one.mechanism.value,
+                noise=one.mechanism.value if one.mechanism is Mechanism.NOISY_MAX else one.noise,
+                sensitivity=repr(one.sensitivity),
+                scale=repr(one.scale),
+                loss=one.loss,
+                unit=unit,
+                dataset=self._table.name,
+                library=library(),
+            )
+            for one in self._planned
+        )
 
     @cached_property
     def digest(self) -> str:

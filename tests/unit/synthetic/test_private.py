@@ -173,6 +173,14 @@ class TestPlan:
             "marginal 2",
         ]
 
+    def test_the_ledger_s_entries_cost_what_is_charged(self) -> None:
+        """Names, no values; noise by the word that an accountant counts it by."""
+        made = synthesizer(THREE, "mst", rho=Decimal("0.5"))
+        entries = made.measurements("people.who")
+        assert sum((one.loss for one in entries), Loss()) == made.loss
+        assert [one.noise for one in entries] == ["gaussian"] * 3 + ["noisy_max"] * 2 + ["gaussian"] * 2
+        assert {one.unit for one in entries} == {"people.who"}
+
     def test_too_small_a_loss_is_refused(self) -> None:
         """Before anything is read, and before a division by nothing."""
         with pytest.raises(BudgetError, match="too small"):
