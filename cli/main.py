@@ -21,6 +21,7 @@ from airflow_veil.cli import (
     init,
     keys,
     lineage,
+    model,
     plan,
     releases,
     retention,
@@ -79,6 +80,7 @@ for _name, _group in {
     "holds": holds.app,
     "erase": erase_run.app,
     "audit": audit.app,
+    "model": model.app,
     "lineage": lineage.app,
     "demo": demo.app,
 }.items():

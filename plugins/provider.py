@@ -62,6 +62,7 @@ _OPERATORS = [
         "anchor",
         "verify",
         "certificates",
+        "privacy_test",
     )
 ]
 

@@ -19,6 +19,7 @@ from airflow_veil.privacy.policy import (
     check_dp,
     check_erasure,
     check_gate,
+    check_model_release,
     check_retention,
     check_retention_anonymize,
 )
@@ -328,4 +329,5 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     *check_gate.RULES,
     *check_anonymize.RULES,
     *check_classify.RULES,
+    *check_model_release.RULES,
 )
