@@ -16,7 +16,7 @@ from airflow_veil.hooks.lineage import default_transport_env
 default_transport_env()
 
 _BASES = tuple(f"airflow_veil.operators.{name}" for name in ("base", "budget_sensor", "erasure"))
-_WORDS = {"datasets": "data set", "queries": "query"}
+_WORDS = {"datasets": "data set", "queries": "query", "models": "model"}
 """What a task can be about, but for the whole policy."""
 
 
@@ -71,7 +71,11 @@ def _check(path: Path, _modified: int) -> tuple[str, dict[str, tuple[str, ...]]]
     except PolicyError as error:
         return str(error), {}
     dp = loaded.policy.differential_privacy
-    names = {"datasets": tuple(loaded.policy.datasets), "queries": tuple(dp.queries) if dp else ()}
+    names = {
+        "datasets": tuple(loaded.policy.datasets),
+        "queries": tuple(dp.queries) if dp else (),
+        "models": tuple(loaded.policy.models),
+    }
     return "\n".join(map(str, check(loaded))), names
 
 

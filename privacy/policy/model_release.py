@@ -52,7 +52,7 @@ class ModelBounds(Described):
 
     membership_tpr_max: Share | None = 0.05
     """The share of the people in the model who are told to be in it, where 1 % of others are told so by mistake."""
-    membership_tpr_strict_max: Share | None = 0.02
+    membership_tpr_strict_max: Share | None = 0.03
     """The same where 0.1 % are. It takes 1,000 people in the hold-out; null where nobody has to know."""
     membership_advantage_max: Share | None = 0.1
     """By how much more often people in the model are told to be in it than others, at the attack's own threshold."""

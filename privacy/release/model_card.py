@@ -151,7 +151,9 @@ def _privacy(told: Mapping[str, Any]) -> list[str]:
         f" ratio over {told['shadows']} shadow models, and by its loss; sensitive values by trying them; and its file"
         " was searched for training rows. Upper ends of 95 % intervals are within these bounds:"
     )
-    bounds = [(BOUNDS[word], f"{100 * bound:.3g} %") for word, bound in told["bounds"].items()]
+    # In an order of their own: the ledger sorts what it keeps, and both make the same card.
+    words = [word for word in BOUNDS if word in told["bounds"]]
+    bounds = [(BOUNDS[word], f"{100 * told['bounds'][word]:.3g} %") for word in words]
     lines = [tried, _table(("Figure", "At most"), bounds)]
     if "attacks" in told:
         lines.append(
@@ -171,7 +173,7 @@ def _privacy(told: Mapping[str, Any]) -> list[str]:
 
 
 def _loading(told: Mapping[str, Any]) -> list[str]:
-    versions = ", ".join(f"{name} {number}" for name, number in told["libraries"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(told["libraries"].items()))
     lines = [f"A `{told['type']}`, tested with {versions}. SHA-256 of `{told['file']}`: `{told['digest']}`."]
     if told["format"] == "skops":
         code = (

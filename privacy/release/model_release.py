@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.errors import ModelError, SchemaError
@@ -141,6 +142,7 @@ def release_model(workspace: Workspace, name: str, *, actor: str, publish: bool 
         StorageError: Rows, artefact or destination cannot be used; nothing is shared.
         LedgerError: The ledger cannot be used.
     """
+    _has_libraries(_model(workspace, name), name)
     asked = _asked(workspace, name)
     identity = _identity(workspace, asked)
     destination = _destination(workspace, asked.model) if publish else None
@@ -222,6 +224,22 @@ def _model(workspace: Workspace, name: str) -> ModelRelease:
             expected=f"one of {', '.join(known)}" if known else "a model under `models`",
         )
     return known[name]
+
+
+def _has_libraries(model: ModelRelease, name: str) -> None:
+    """Look for what an extra brings, without importing it."""
+    wanted = {
+        "scikit-learn": "sklearn",
+        "scipy": "scipy",
+        **({"skops": "skops"} if model.format == "skops" else {}),
+    }
+    missing = [package for package, module in wanted.items() if find_spec(module) is None]
+    if missing:
+        raise ModelError(
+            f"{', '.join(missing)} is not installed, by which models are attacked",
+            where=f"model {name}",
+            fix="pip install 'airflow-veil[models]'",
+        )
 
 
 def _sides(model: ModelRelease) -> dict[str, ModelRows]:
