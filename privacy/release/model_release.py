@@ -144,8 +144,8 @@ def release_model(workspace: Workspace, name: str, *, actor: str, publish: bool 
     """
     _has_libraries(_model(workspace, name), name)
     asked = _asked(workspace, name)
-    identity = _identity(workspace, asked)
     destination = _destination(workspace, asked.model) if publish else None
+    identity = _identity(workspace, asked, destination)
     done = ModelDone(
         policy=workspace.loaded.policy.name,
         model=name,
@@ -288,13 +288,13 @@ def _digest_of(table: pa.Table) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
-def _identity(workspace: Workspace, asked: _Asked) -> str:
+def _identity(workspace: Workspace, asked: _Asked, destination: FolderDestination | None) -> str:
     """One digest of all that the outcome depends on, and of where it goes."""
     facts = {
         "policy": workspace.loaded.policy.name,
         "model": asked.name,
         "words": asked.model.model_dump(mode="json"),
-        "destination": workspace.destination_uri or "",
+        "destination": destination.name if destination else None,
         "artefact": asked.digest,
         "rows": asked.rows_digest,
     }
