@@ -17,7 +17,7 @@ $(VENV)/.base: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) install -c constraints.txt -e '.[postgres,synthetic,fast,test,lint]'
+	$(PIP) install -c constraints.txt -e '.[postgres,synthetic,fast,models,test,lint]'
 	@touch $@
 
 demo: $(VENV)/.base   ## Install, then run the nightly release of a generated shop through Airflow

@@ -22,6 +22,7 @@ from airflow_veil.cli import (
     init,
     keys,
     lineage,
+    model,
     models,
     plan,
     releases,
@@ -85,6 +86,7 @@ for _name, _group in {
     "holds": holds.app,
     "erase": erase_run.app,
     "audit": audit.app,
+    "model": model.app,
     "lineage": lineage.app,
     "demo": demo.app,
 }.items():

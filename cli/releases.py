@@ -107,6 +107,12 @@ def card(
         raise ReleaseError(
             f"the release is {found.state}, and was not published", where=found.where, fix="name one that was"
         )
+    if "model" in found.manifest:
+        # A model has the card of the Hub, which lies beside its file as well.
+        from airflow_veil.privacy.release import model_card
+
+        typer.echo(model_card.markdown(found.manifest), nl=False)
+        return
     told = cards.card(found.manifest)
     typer.echo(cards.html(told) if html else cards.markdown(told), nl=html)
 

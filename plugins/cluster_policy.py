@@ -16,7 +16,7 @@ from airflow_veil.hooks.lineage import default_transport_env
 default_transport_env()
 
 _BASES = tuple(f"airflow_veil.operators.{name}" for name in ("base", "budget_sensor", "erasure"))
-_WORDS = {"datasets": "data set", "queries": "query", "syntheses": "synthesis"}
+_WORDS = {"datasets": "data set", "queries": "query", "syntheses": "synthesis", "models": "model"}
 """What a task can be about, but for the whole policy."""
 
 
@@ -76,6 +76,7 @@ def _check(path: Path, _modified: int) -> tuple[str, dict[str, tuple[str, ...]]]
         "datasets": tuple(loaded.policy.datasets),
         "queries": tuple(dp.queries) if dp else (),
         "syntheses": tuple(synthetic.releases) if synthetic else (),
+        "models": tuple(loaded.policy.models),
     }
     return "\n".join(map(str, check(loaded))), names
 

@@ -63,6 +63,7 @@ _OPERATORS = [
         "anchor",
         "verify",
         "certificates",
+        "privacy_test",
     )
 ]
 

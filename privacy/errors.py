@@ -17,6 +17,7 @@ VeilError
 ├── RetentionError     rows cannot be deleted as the policy says, or a hold cannot be placed or lifted
 │   ├── ApprovalNeededError  more would be deleted, or with another clock, than goes without somebody's approval
 │   └── UnverifiedError  a second look does not find what a run says that it did
+├── ModelError         a model cannot be loaded or attacked, or is denied
 ├── ErasureError       a person cannot be erased as the policy says; what is left is named
 ├── AuditError         evidence is not what was signed, or cannot be checked
 └── InternalError      our own bug
@@ -152,6 +153,10 @@ class ErasureError(VeilError):
 
 class SyntheticError(VeilError):
     """A synthetic table cannot be made as the policy says; nothing is published."""
+
+
+class ModelError(VeilError):
+    """A model cannot be loaded or attacked, or attacks reach more than its bounds; nothing is shared."""
 
 
 class AuditError(VeilError):

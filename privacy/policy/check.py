@@ -19,6 +19,7 @@ from airflow_veil.privacy.policy import (
     check_dp,
     check_erasure,
     check_gate,
+    check_model_release,
     check_retention,
     check_retention_anonymize,
     check_synthetic,
@@ -331,4 +332,5 @@ _RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     *check_anonymize.RULES,
     *check_classify.RULES,
     *check_synthetic.RULES,
+    *check_model_release.RULES,
 )

@@ -177,6 +177,7 @@ _FIXES = {
     "bins": "write `edges: […]` for numbers or `values: […]` for a column with few values",
     "ascending": "write the numbers in rising order, each once",
     "measure_count": "write one measure, such as `count` or `sum: {column: …, bounds: […, …]}`",
+    "model_rows": "write `{dataset: <name>}` or `{uri: <file>}`",
     "key_source": "write `keys: {connection: <id>}` or `keys: {file: <path>}`",
 }
 """What to write instead, by the kind of error; the message itself tells the rest."""

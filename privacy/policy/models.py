@@ -25,6 +25,7 @@ from airflow_veil.privacy.policy.anonymize import Anonymize
 from airflow_veil.privacy.policy.differential_privacy import DifferentialPrivacy
 from airflow_veil.privacy.policy.erasure import Erasure, RowsErasure
 from airflow_veil.privacy.policy.gate import Gate
+from airflow_veil.privacy.policy.model_release import ModelRelease
 from airflow_veil.privacy.policy.names import Name, Period
 from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.policy.synthetic import Synthetic
@@ -254,3 +255,5 @@ class Policy(Described):
     """How people are erased when they ask for it."""
     synthetic: Synthetic | None = None
     """Tables that are made up, and how."""
+    models: dict[Name, ModelRelease] = Field(default_factory=dict)
+    """Trained models that are shared, if attacks on them stay within bounds."""

@@ -20,6 +20,8 @@ _SHORT: Final = {
     ("Dataset", "subject"): "The column that names the data subject: the same as `{column: …}`.",
     ("Dataset", "where"): "An expression: the same as `{expression: …}`.",
     ("Query", "where"): "An expression: the same as `{expression: …}`.",
+    ("TrainedOn", "train"): "A Parquet file: the same as `{uri: …}`.",
+    ("TrainedOn", "holdout"): "A Parquet file: the same as `{uri: …}`.",
     ("Release", "destination"): "A folder of releases: the same as `{uri: …}`.",
 }
 """Places where a bare text stands for the mapping with its first word."""
@@ -27,6 +29,7 @@ _SHORT: Final = {
 _ONE_OF: Final = {
     "Subject": ("column", "none"),
     "KeySource": ("connection", "file"),
+    "ModelRows": ("dataset", "uri"),
     "Budget": ("epsilon", "rho"),
     "Spend": ("epsilon", "rho"),
     "ValueKeys": ("values", "file"),

@@ -115,9 +115,9 @@ def card(manifest: Mapping[str, Any]) -> Card:
 
 def markdown(told: Card) -> str:
     """The card as Markdown."""
-    lines = [f"# Release card: {_plain(told.title)}", f"Release `{told.release_id}`", ""]
+    lines = [f"# Release card: {plain(told.title)}", f"Release `{told.release_id}`", ""]
     for section in told.sections:
-        lines += [f"## {section.title}", *(f"{_plain(text)}\n" for text in section.said)]
+        lines += [f"## {section.title}", *(f"{plain(text)}\n" for text in section.said)]
         if section.columns:
             lines += [_row(section.columns), _row(("---",) * len(section.columns))]
             lines += [*map(_row, section.rows), ""]
@@ -250,10 +250,10 @@ def moment(text: str) -> str:
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return f"| {' | '.join(map(_plain, cells))} |"
+    return f"| {' | '.join(map(plain, cells))} |"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Somebody's text, of which nothing is markup."""
     one_line = " ".join(text.split())
     return "".join(f"\\{each}" if each in "\\`*[]<>|#" else each for each in one_line)

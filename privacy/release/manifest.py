@@ -70,6 +70,29 @@ def answered(
     }
 
 
+def tested(
+    workspace: Workspace, name: str, source: DatasetIdentity, identity: str, model: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is known of a model that passed its attacks. Of its rows only the name: it is published with the model.
+
+    Args:
+        workspace: The policy and its systems.
+        name: The model.
+        source: Where the rows are that it was trained on.
+        identity: SHA-256 of what was tested, in hex.
+        model: What its card tells.
+
+    Returns:
+        The draft, of names, types, bounds and digests.
+    """
+    return {
+        **head(workspace, name, Interval(key=f"model-{model['digest'][:12]}")),
+        "plan_digest": identity,
+        "source": {"namespace": source.namespace, "name": source.name},
+        "model": dict(model),
+    }
+
+
 def head(workspace: Workspace, name: str, interval: Interval) -> dict[str, Any]:
     """What every manifest begins with: who made it, by which policy, of what and for when."""
     policy = workspace.loaded.policy

@@ -16,6 +16,7 @@ from airflow_veil.privacy.release.gate import is_open
 from airflow_veil.privacy.release.planning import made_by
 from airflow_veil.privacy.release.reference import Reference
 from airflow_veil.privacy.release.workspace import Workspace
+from airflow_veil.privacy.storage.base import Destination
 
 
 def publish(workspace: Workspace, reference: Reference, *, actor: str) -> Done:
@@ -60,7 +61,13 @@ def _commit(workspace: Workspace, release: ReleaseRecord, *, rows_out: int, acto
 
 
 def commit(
-    workspace: Workspace, release: ReleaseRecord, final: dict[str, Any], *, rows_out: int, actor: str
+    workspace: Workspace,
+    release: ReleaseRecord,
+    final: dict[str, Any],
+    *,
+    rows_out: int,
+    actor: str,
+    destination: Destination | None = None,
 ) -> None:
     """Publish what is staged: first for readers, then in the ledger; a kill in between is mended by the same call.
 
@@ -73,8 +80,9 @@ def commit(
         final: Its manifest; what is there already, by a run that was killed here or before a rollback, goes before it.
         rows_out: How many rows it has.
         actor: Who publishes it.
+        destination: Where it is staged, if not at the policy's destination.
     """
-    destination = workspace.destination
+    destination = destination or workspace.destination
     if not destination.commit(release.dataset, release.release_id, manifest=final):
         final = destination.manifest(release.dataset, release.release_id)
     workspace.ledger.publish(

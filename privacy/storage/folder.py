@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from airflow_veil.privacy.errors import ReleaseError
+from airflow_veil.privacy.errors import InternalError, ReleaseError
 from airflow_veil.privacy.storage.base import DatasetIdentity, Source, Writer, Written
 from airflow_veil.privacy.storage.csv import CsvSource
 from airflow_veil.privacy.storage.csv_writer import CsvWriter
@@ -41,6 +41,7 @@ from airflow_veil.privacy.storage.files import MANIFEST
 from airflow_veil.privacy.storage.names import segment
 from airflow_veil.privacy.storage.parquet import ParquetSource, ParquetWriter
 from airflow_veil.privacy.storage.retyped import Retyped, keep_schema, kept_schema
+from airflow_veil.privacy.storage.whole_files import FileWriter
 
 CURRENT = "current"
 ATTEMPT = ".attempt-"
@@ -74,11 +75,7 @@ class FolderDestination:
 
     def writer(self, dataset: str, release_id: str, schema: pa.Schema) -> Writer:
         """See `Destination.writer`."""
-        staged = self._staged(dataset, release_id)
-        attempt = staged.with_name(f"{ATTEMPT}{release_id}-{secrets.token_hex(8)}")
-        with storing("staging", str(self.root)):
-            attempt.parent.mkdir(parents=True, exist_ok=True)
-            lock = _make_locked(attempt)
+        staged, attempt, lock = self._attempt(dataset, release_id)
         try:
             keep_schema(attempt, schema)
             writer = (ParquetWriter if self.format == "parquet" else CsvWriter)(attempt, schema)
@@ -87,6 +84,24 @@ class FolderDestination:
             os.close(lock)
             remove(attempt)
             raise
+
+    def stage_files(self, name: str, release_id: str, files: Mapping[str, bytes]) -> Written:
+        """Stage whole files that are no table, such as a model and its card; `commit` publishes them like rows.
+
+        Args:
+            name: What is released, in the place of a data set's name.
+            release_id: The release.
+            files: Content by name.
+
+        Raises:
+            StorageError: They cannot be written; nothing is staged.
+        """
+        staged, attempt, lock = self._attempt(name, release_id)
+        inner = FileWriter(attempt)
+        with AttemptWriter(attempt, staged, lock, inner) as writer:
+            for file, content in files.items():
+                inner.add(file, content)
+            return writer.close()
 
     def source(self, dataset: str, release_id: str) -> Source:
         """See `Destination.source`."""
@@ -200,6 +215,14 @@ class FolderDestination:
         sync_folder(release.parent)
         return True
 
+    def _attempt(self, dataset: str, release_id: str) -> tuple[Path, Path, int]:
+        """A new attempt: what is going to point to it, its folder, and the handle that holds its lock."""
+        staged = self._staged(dataset, release_id)
+        attempt = staged.with_name(f"{ATTEMPT}{release_id}-{secrets.token_hex(8)}")
+        with storing("staging", str(self.root)):
+            attempt.parent.mkdir(parents=True, exist_ok=True)
+            return staged, attempt, _make_locked(attempt)
+
     def _folder(self, dataset: str) -> Path:
         return self.root / segment(dataset, "data set")
 
@@ -225,13 +248,17 @@ class FolderDestination:
 class AttemptWriter(Writer):
     """The writer of one attempt: holds its lock, and links it as staged when it is whole; see `Writer`."""
 
-    def __init__(self, attempt: Path, staged: Path, lock: int, inner: ParquetWriter | CsvWriter) -> None:
+    def __init__(
+        self, attempt: Path, staged: Path, lock: int, inner: ParquetWriter | CsvWriter | FileWriter
+    ) -> None:
         self._attempt, self._staged, self._inner = attempt, staged, inner
         self._lock: int | None = lock
         self._written: Written | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Writer.write`."""
+        if isinstance(self._inner, FileWriter):
+            raise InternalError("a release of whole files takes no rows", where=str(self._attempt))
         self._inner.write(batch)
 
     def close(self) -> Written:

@@ -6,12 +6,15 @@ import importlib
 import inspect
 import json
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -60,6 +63,19 @@ datasets:
       country: {{class: quasi_identifier, type: string, treat: keep}}
       at: {{class: none, type: timestamp, treat: drop}}
 release: {{destination: {releases}, run: stepwise, classify: true, expires_after: P1M, gate: {{deny: {{k: 1}}}}}}
+models:
+  country:
+    artefact: country.skops
+    trained_on: {{train: members.parquet, holdout: others.parquet}}
+    features: [height, weight]
+    target: country
+    subject: id
+    bounds: {{membership_tpr_max: 0.3, membership_tpr_strict_max: null, membership_advantage_max: 0.4}}
+    destination: {models}
+    licence: apache-2.0
+    description: Tells the country of people.
+    intended_use: For the test of all operators.
+    limits: It was fitted on people of chance.
 erasure: {{identifiers: [people.id], answers: {{exempt: the noise hides each person}}}}
 differential_privacy:
   budgets: {{people: {{unit: people.id, rho: 1.0}}}}
@@ -111,6 +127,34 @@ def people() -> pa.Table:
     )
 
 
+FIT = """
+import sys
+import pyarrow.parquet as pq
+from skops import io
+from sklearn.linear_model import LogisticRegression
+people = pq.read_table(sys.argv[1] + "/members.parquet").to_pandas()
+io.dump(LogisticRegression(C=0.01).fit(people[["height", "weight"]], people["country"]), sys.argv[1] + "/country.skops")
+"""
+
+
+def model(folder: Path) -> None:
+    """A model of people whose country shows in their height, the people in it, and others.
+
+    It is fitted where Airflow is not: skops looks through all modules, and Airflow's warn at that.
+    """
+    random = np.random.default_rng(7)
+    for first, name in ((1_000, "members"), (2_000, "others")):
+        country = random.integers(0, 2, 200)
+        rows = {
+            "id": pa.array(range(first, first + 200), pa.int64()),
+            "height": 170 + 10 * country + random.normal(0, 8, 200),
+            "weight": random.normal(70, 8, 200),
+            "country": [("AT", "FR")[each] for each in country],
+        }
+        pq.write_table(pa.table(rows), folder / f"{name}.parquet")
+    subprocess.run([sys.executable, "-c", FIT, str(folder)], check=True)
+
+
 @dataclass(frozen=True)
 class Ran:
     """The installation after all runs.
@@ -132,7 +176,10 @@ def ran(shared_home: Callable[..., AirflowHome]) -> Ran:
     shutil.copy(DAGS / "all_operators.py", home.dags)
     data = home.path / "people.parquet"
     pq.write_table(people(), data)
-    (home.policies / "people.yaml").write_text(POLICY.format(data=data, releases=home.path / "releases"))
+    (home.policies / "people.yaml").write_text(
+        POLICY.format(data=data, releases=home.path / "releases", models=home.path / "models")
+    )
+    model(home.policies)
     years = "\n".join(f"{year};{year // 10 * 10};*" for year in range(1950, 2000))
     (home.policies / "born.csv").write_text(years)
     (home.policies / "country.csv").write_text("AT;*\nFR;*\n")
@@ -206,6 +253,21 @@ class TestTheLog:
             "evidence.verified",
             "certificates.proven",
         ]
+
+    def test_shares_the_model_with_its_card(self, ran: Ran) -> None:
+        """It stood its attacks: file and card are there, figures in the evidence, and outcome and counts in XCom."""
+        folder = ran.home.path / "models" / "country" / "current"
+        (told,) = ran.home.select("select value from xcom where dag_id = 'others' and task_id = 'model'")
+        pushed = json.loads(told[0])
+        pushed = json.loads(pushed) if isinstance(pushed, str) else pushed
+        (entry,) = [entry for entry in ran.entries if entry.kind == "model.tested"]
+
+        assert {path.name for path in folder.iterdir()} == {"country.skops", "README.md", "_manifest.json"}
+        assert (pushed["outcome"], pushed["release_id"]) == ("passed", folder.readlink().name)
+        assert (pushed["people_inside"], pushed["people_outside"]) == (200, 200)
+        assert "membership" not in json.dumps(pushed)
+        assert entry.content["tested"] == pushed["tested"]
+        assert entry.content["attacks"]["shadows"] == 16
 
     def test_proves_the_certificate_of_the_night(self, ran: Ran) -> None:
         """It was filed by the run, and has its proof since the log was anchored; XCom has its name and digest."""

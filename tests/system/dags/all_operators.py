@@ -13,6 +13,7 @@ from airflow_veil.operators.anonymize import AnonymizeOperator
 from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
 from airflow_veil.operators.gate import ReleaseGateOperator
+from airflow_veil.operators.privacy_test import PrivacyTestOperator
 from airflow_veil.operators.publish import PublishReleaseOperator
 from airflow_veil.operators.risk import AssessRiskOperator
 from airflow_veil.operators.rollback import RollbackReleaseOperator
@@ -60,6 +61,7 @@ with DAG("others", schedule=None, start_date=EPOCH, **ONCE):
             reason="support case 4712",
             **PEOPLE,
         ),
+        PrivacyTestOperator(task_id="model", policy=str(POLICY), model="country"),
         BudgetSensor(task_id="budget", policy=str(POLICY), query="born", mode="poke"),
         SyntheticDataOperator(
             task_id="austrians",

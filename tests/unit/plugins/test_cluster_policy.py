@@ -13,6 +13,7 @@ from airflow.sdk import DAG, BaseOperator, PokeReturnValue
 from airflow_veil.operators.budget_sensor import BudgetSensor
 from airflow_veil.operators.detokenize import DetokenizeOperator
 from airflow_veil.operators.dp_release import DPReleaseOperator
+from airflow_veil.operators.privacy_test import PrivacyTestOperator
 from airflow_veil.operators.sanitize import SanitizeOperator
 from airflow_veil.operators.synthetic import SyntheticDataOperator
 from airflow_veil.operators.validate import ValidateOperator
@@ -35,6 +36,20 @@ differential_privacy:
   budgets: {people: {unit: customers.id, epsilon: 1}}
   queries:
     people_in_all: {dataset: customers, budget: people, spend: {epsilon: 0.1}, measures: {people: count_distinct}}
+"""
+
+MODELS = """\
+models:
+  churn:
+    artefact: churn.skops
+    trained_on: {train: train.parquet, holdout: holdout.parquet}
+    features: [age]
+    target: left
+    destination: models
+    licence: mit
+    description: Tells who leaves.
+    intended_use: For this test alone.
+    limits: It is not there.
 """
 
 
@@ -188,6 +203,17 @@ class TestTaskPolicy:
                 lambda made=operator: made(task_id="task", policy=str(policy), query="customers")
             )
             assert "has no query customers; it has people_in_all" in message
+
+    def test_models_are_named_as_data_sets_are(self, policy: Path) -> None:
+        """A task that tests a model names one of the policy's models."""
+        policy.write_text(POLICY + MODELS)
+        with DAG("dag", schedule=None):
+            task_policy(PrivacyTestOperator(task_id="test", policy=str(policy), model="churn"))
+
+        message = _violation(
+            lambda: PrivacyTestOperator(task_id="task", policy=str(policy), model="customers")
+        )
+        assert "has no model customers; it has churn" in message
 
     def test_a_sensor_that_returns_what_it_likes_is_refused(self, policy: Path) -> None:
         """What a sensor pokes may go to XCom, too."""
