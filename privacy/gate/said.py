@@ -17,11 +17,15 @@ WORDS = {
     "unique_max": "Share of people who are alone with what others know of them",
     "t_max": "Largest distance of a group's sensitive values from everybody's (t)",
     "kept_rows": "Share of the source's rows that are kept",
+    "distance_max": "Largest distance of a column's values from the source's",
+    "association_max": "Largest change of how two columns go together",
+    "loss_max": "Largest share of its detail that a column lost",
+    "score_drop_max": "Share of rows that a model tells right no more",
     "budget_max": "Share of the privacy budget that is spent",
 }
 """What each figure is."""
 _WHOLE = ("k", "distinct_l")
-_PLAIN = ("t_max",)
+_PLAIN = ("t_max", "distance_max", "association_max")
 _PARTS = {
     "missing": "it was not measured",
     "unreadable": "it is no number",
