@@ -138,7 +138,7 @@ def _chart(line: overview.Line, root: str) -> dict[str, Any]:
         [(at, value) for at, value, _ in line.points],
         bounds={_BOUNDS[part]: bound for part, bound in line.bounds.items()},
         spelled=lambda value: said.figure(line.word, _whole(value)),
-        highest=None if line.word in said.WHOLE else 1.0,
+        highest=None if line.word in (*said.WHOLE, "association_max") else 1.0,
         links=[f"{root}/releases/{quote(name, safe='')}" for _, _, name in line.points],
     )
     was = f"{len(line.points)} releases, from {said.figure(line.word, _whole(first))} to {now}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_veil.privacy.ledger.canonical import canonical_json
-from airflow_veil.privacy.policy.check_gate import OF_RISK, OF_SENSITIVE
+from airflow_veil.privacy.policy.check_gate import OF_RISK, OF_SENSITIVE, OF_UTILITY
 
 _READ_BY = ("counts_fused", "counts_minimize")
 """Where the step that read the source has its counts."""
@@ -69,6 +69,49 @@ def _worst(figures: list[Any], *, least: bool) -> Any:
 
 
 def _utility(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_kept(manifest), **_measured(manifest)}
+
+
+def _measured(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of utility, if they are of what is staged now; what was not measured is left out."""
+    told = manifest.get("utility")
+    if not isinstance(told, Mapping) or manifest.get("utility_of") != output_digest(manifest):
+        return {}
+    if told.get("rows") == 0 and told.get("released") == 0:
+        return dict.fromkeys(OF_UTILITY)
+    if not told.get("rows") or not told.get("released"):
+        return {}
+    columns, pairs, model = told.get("columns") or [], told.get("pairs"), told.get("score")
+    found = {
+        "distance_max": _most([_distance(each) for each in columns if _at(each, "compared")]),
+        "association_max": _most([_change(pair) for pair in pairs]) if pairs is not None else None,
+        "loss_max": _most([_at(each, "loss") for each in columns]),
+    }
+    if isinstance(model, Mapping):
+        found["score_drop_max"] = max(0.0, model["original"] - model["released"])
+    return {word: figure for word, figure in found.items() if figure is not None}
+
+
+def _most(figures: list[Any]) -> Any:
+    """The greatest; None where there is none, or where one is not known."""
+    return _worst(figures, least=False) if figures else None
+
+
+def _distance(column: Any) -> Any:
+    """How far a column is from the source's: by its values, or by how many are gone."""
+    nulls, distance = _at(column, "nulls"), _at(column, "distance")
+    if distance is None:
+        # No value on one side, so all are gone or none was there; otherwise it could not be compared.
+        return nulls if _at(column, "by") == "wasserstein" and nulls else None
+    return max(nulls, distance)
+
+
+def _change(pair: Any) -> float:
+    """How much the association of a pair changed; what does not vary goes with nothing."""
+    return abs(float(_at(pair, "after") or 0.0) - float(_at(pair, "before") or 0.0))
+
+
+def _kept(manifest: Mapping[str, Any]) -> dict[str, Any]:
     rows = _at(manifest.get("output"), "rows")
     read = next((_at(manifest[name], "rows_in") for name in _READ_BY if name in manifest), None)
     if not isinstance(rows, int) or not isinstance(read, int):

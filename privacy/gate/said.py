@@ -17,6 +17,10 @@ WORDS = {
     "unique_max": "Share of people who are alone with what others know of them",
     "t_max": "Largest distance of a group's sensitive values from everybody's (t)",
     "kept_rows": "Share of the source's rows that are kept",
+    "distance_max": "Largest distance of a column's values from the source's",
+    "association_max": "Largest change of how two columns go together",
+    "loss_max": "Largest share of its detail that a column lost",
+    "score_drop_max": "Share of rows that a model tells right no more",
     "budget_max": "Share of the privacy budget that is spent",
 }
 """What each figure is."""
@@ -28,12 +32,16 @@ SHORT = {
     "unique_max": "Alone",
     "t_max": "t",
     "kept_rows": "Kept rows",
+    "distance_max": "Distance",
+    "association_max": "Associations",
+    "loss_max": "Loss",
+    "score_drop_max": "Score drop",
     "budget_max": "Budget spent",
 }
 """The same, as the heading of a column."""
 WHOLE = ("k", "distinct_l")
 """Figures that are whole numbers; all others are shares, from 0 to 1, or as t is."""
-_PLAIN = ("t_max",)
+_PLAIN = ("t_max", "distance_max", "association_max")
 _PARTS = {
     "missing": "it was not measured",
     "unreadable": "it is no number",

@@ -21,6 +21,8 @@ OF_RISK = frozenset({"k", "distinct_l", "prosecutor_max", "average_max", "unique
 """Figures of quasi-identifiers."""
 OF_SENSITIVE = frozenset({"distinct_l", "t_max"})
 """Figures of sensitive columns, too."""
+OF_UTILITY = frozenset({"distance_max", "association_max", "loss_max", "score_drop_max"})
+"""Figures of utility for which the source is read once more."""
 _PLACE: Path = ("release", "gate")
 _DAY = datetime(2024, 1, 1, tzinfo=UTC)
 """Where periods are counted from, to compare them."""
@@ -80,6 +82,10 @@ def _figures(loaded: LoadedPolicy) -> Iterator[Finding]:
                 problem = "no quasi-identifier leaves"
             elif word in OF_SENSITIVE and ColumnClass.SENSITIVE not in kinds:
                 problem = "no sensitive column leaves"
+            elif word == "association_max" and not _pairs(loaded):
+                problem = "`release.utility` leaves out `pairs`"
+            elif word == "score_drop_max" and (none := _without_target(loaded)):
+                problem = f"no target under `release.utility` for {', '.join(none)}"
             elif word == "budget_max" and loaded.policy.differential_privacy is None:
                 problem = "the policy has no privacy budget"
             if problem:
@@ -88,8 +94,40 @@ def _figures(loaded: LoadedPolicy) -> Iterator[Finding]:
                     (*_PLACE, part, word),
                     "gate-figure",
                     message,
-                    "give the columns their classes, or remove it",
+                    "name a target as `utility: {targets: {data set: column}}`, or remove the bound"
+                    if word == "score_drop_max"
+                    else "give the columns their classes, or remove it",
                 )
+
+
+def _targets(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """A model's target is a column that leaves, and no identifier."""
+    told = loaded.policy.release.utility if loaded.policy.release else None
+    for dataset, name in (told.targets if told else {}).items():
+        data = loaded.policy.datasets.get(dataset)
+        column = data.columns.get(name) if data else None
+        outside = (ColumnClass.DIRECT_IDENTIFIER, ColumnClass.FREE_TEXT)
+        if column is None or column.transform.word == "drop" or column.column_class in outside:
+            yield loaded.finding(
+                ("release", "utility", "targets", dataset),
+                "utility-target",
+                f"{name} is no column of {dataset} that a model can be tried on",
+                "name a column that leaves, and that is neither a direct identifier nor free text",
+            )
+
+
+def _pairs(loaded: LoadedPolicy) -> bool:
+    told = loaded.policy.release.utility if loaded.policy.release else None
+    return told is None or told.pairs
+
+
+def _without_target(loaded: LoadedPolicy) -> tuple[str, ...]:
+    """The data sets that leave and have no target."""
+    told = loaded.policy.release.utility if loaded.policy.release else None
+    targets = told.targets if told else {}
+    return tuple(
+        name for name, data in loaded.policy.datasets.items() if data.releases_rows and name not in targets
+    )
 
 
 def _periods(loaded: LoadedPolicy) -> Iterator[Finding]:
@@ -120,5 +158,11 @@ def _end(period: str, times: int = 1) -> datetime | None:
         return None
 
 
-RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (_something, _order, _figures, _periods)
+RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
+    _something,
+    _order,
+    _figures,
+    _targets,
+    _periods,
+)
 """What `check` runs of this section."""

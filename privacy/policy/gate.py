@@ -13,13 +13,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 """A share or a probability, from 0 to 1."""
 
 
-class Bounds(Described):
-    """What figures of a release must keep to. No expressions: a word is a figure, its number the bound."""
+class Figures(Described):
+    """The figures of a release that a gate looks at. No expressions: a word is a figure, its number a limit."""
 
-    k: Annotated[int, Field(ge=1)] | None = None
-    """The least number of people, or rows, who look alike by their quasi-identifiers (k-anonymity)."""
-    distinct_l: Annotated[int, Field(ge=1)] | None = None
-    """The least number of different values that a sensitive column has among those who look alike (l-diversity)."""
+    k: Annotated[int, Field(ge=0)] | None = None
+    """People, or rows, who look alike by their quasi-identifiers, in the smallest class (k-anonymity)."""
+    distinct_l: Annotated[int, Field(ge=0)] | None = None
+    """The fewest different values that a sensitive column has among those who look alike (l-diversity)."""
     prosecutor_max: Share | None = None
     """The highest risk of being found again by somebody who knows that the person is in the data."""
     average_max: Share | None = None
@@ -29,38 +29,32 @@ class Bounds(Described):
     t_max: Share | None = None
     """How far a sensitive column among those who look alike may be from the whole (t-closeness)."""
     kept_rows: Share | None = None
-    """Utility: the least share of the source's rows that is still there."""
+    """Utility: the share of the source's rows that is still there."""
+    distance_max: Share | None = None
+    """Utility: how far a column's distribution is from the source's, of the column that is farthest."""
+    association_max: Share | None = None
+    """Utility: how much the association of two columns changed, of the pair where it changed most."""
+    loss_max: Share | None = None
+    """Utility: the share of the source's values that a released one may be, of the column that lost most."""
+    score_drop_max: Share | None = None
+    """Utility: how much fewer rows a model gets right that learned from the release than one of the source."""
     budget_max: Share | None = None
     """The share that is spent of the policy's privacy budgets, of the one that is spent most."""
 
     def of(self) -> dict[str, float]:
-        """The bounds that are set, by the word of the figure."""
-        return {word: value for word in Bounds.model_fields if (value := getattr(self, word)) is not None}
+        """The limits that are set, by the word of the figure."""
+        return {word: value for word in Figures.model_fields if (value := getattr(self, word)) is not None}
 
 
-class Jump(Described):
-    """How much worse a figure may be than in the release before."""
+class Bounds(Figures):
+    """What figures of a release must keep to."""
 
-    k: Annotated[int, Field(ge=0)] | None = None
-    """By how many people classes may be smaller."""
-    distinct_l: Annotated[int, Field(ge=0)] | None = None
-    """By how many values a sensitive column may have fewer."""
-    prosecutor_max: Share | None = None
-    """By how much the highest risk may rise."""
-    average_max: Share | None = None
-    """By how much the average risk may rise."""
-    unique_max: Share | None = None
-    """By how much the share of unique people may rise."""
-    t_max: Share | None = None
-    """By how much t may rise."""
-    kept_rows: Share | None = None
-    """By how much the share of rows that are kept may fall."""
-    budget_max: Share | None = None
-    """By how much the share may rise that is spent of a budget."""
+    k: Annotated[int, Field(ge=1)] | None = None
+    distinct_l: Annotated[int, Field(ge=1)] | None = None
 
-    def of(self) -> dict[str, float]:
-        """The bounds that are set, by the word of the figure."""
-        return {word: value for word in Jump.model_fields if (value := getattr(self, word)) is not None}
+
+class Jump(Figures):
+    """How much worse a figure may be than in the release before: risk risen, people or rows fallen by so much."""
 
 
 class Gate(Described):

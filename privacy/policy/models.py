@@ -31,6 +31,7 @@ from airflow_veil.privacy.policy.retention import Retention
 from airflow_veil.privacy.policy.synthetic import Synthetic
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.policy.types import TYPES
+from airflow_veil.privacy.policy.utility import UtilityMeasure
 from airflow_veil.privacy.transforms.base import Transform
 from airflow_veil.privacy.transforms.family import Family
 from airflow_veil.privacy.transforms.sample import Sample
@@ -213,6 +214,8 @@ class Release(Described):
     """How long what killed runs have staged may lie, untouched, before it is removed. It is personal data."""
     gate: Gate | None = None
     """What is looked at before a release is published: it goes out, is denied, or waits for approval."""
+    utility: UtilityMeasure | None = None
+    """How utility is measured where releases are assessed; where it is left out, it is only if the gate bounds it."""
     classify: bool = False
     """Whether each release first looks at its columns, and stops where one declared `none` holds personal data."""
 

@@ -1,4 +1,4 @@
-"""Measures the risk of releases: of one that is staged or published, and of published ones together.
+"""Measures releases: the risk of one that is staged or published, and of published ones together.
 
 What an attacker knows and wants to know is what the policy calls quasi-identifiers and sensitive, as far as it leaves.
 The figures are for those who answer for a release: they go to the ledger and the manifest, never by XCom.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from airflow_veil.privacy.errors import ReleaseError, SchemaError
 from airflow_veil.privacy.gate.figures import output_digest
@@ -17,8 +18,10 @@ from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.plan.bind import subject_root
 from airflow_veil.privacy.policy.models import ColumnClass, Dataset
 from airflow_veil.privacy.release.done import Done, already
+from airflow_veil.privacy.release.manifest import digest_of
 from airflow_veil.privacy.release.planning import made_by, same_plan
 from airflow_veil.privacy.release.reference import Reference
+from airflow_veil.privacy.release.useful import utility_staged, wanted
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.risk.joined import Linked, joined
 from airflow_veil.privacy.risk.report import LARGEST, Risk, assess
@@ -50,6 +53,8 @@ def assess_staged(
 ) -> Done:
     """Measure a staged release, and put the figures into its draft of a manifest; nothing is decided by them.
 
+    Its utility is measured, too, where the policy asks for it or its gate has a bound on it.
+
     A data set without quasi-identifiers that leave has no risk of this kind: the draft says so.
 
     Args:
@@ -80,8 +85,14 @@ def assess_staged(
         )
     draft = workspace.ledger.release(reference.release_id).manifest or {}
     # Of which files the figures are: what is staged anew after them was not measured.
-    facts = {"risk": told, "risk_of": output_digest(draft)}
+    facts: dict[str, Any] = {"risk": told, "risk_of": output_digest(draft)}
     payload = {"figures_digest": told and told["digest"], "output_digest": facts["risk_of"]}
+    how = wanted(workspace)
+    if how is not None:
+        useful = utility_staged(workspace, plan, staged, draft, how)
+        facts |= {"utility": useful, "utility_of": facts["risk_of"]}
+        payload["utility_digest"] = useful and digest_of(useful)
+        said += ", utility, too" if useful else "; its source changed, so its utility is not known"
     note = Note(kind="release.assessed", payload=payload, actor=actor)
     workspace.ledger.draft(reference.release_id, facts, note)
     return Done(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_veil.privacy.gate import said
 from airflow_veil.privacy.gate.figures import figures_of
 from airflow_veil.privacy.pages.frame import template
-from airflow_veil.privacy.policy.check_gate import OF_RISK
+from airflow_veil.privacy.policy.check_gate import OF_RISK, OF_UTILITY
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -208,7 +208,24 @@ def _utility(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> Section
     text = [f"It has {rows:,} rows."] if isinstance(rows, int) else []
     if figures.get("kept_rows") is not None:
         text.append(f"{said.figure('kept_rows', figures['kept_rows'])} of the source's rows are kept.")
-    return Section(title="What it is still good for", said=tuple(text) or ("This was not measured.",))
+    title, told = "What it is still good for", manifest.get("utility")
+    if not told or not OF_UTILITY & set(figures):
+        return Section(title=title, said=tuple(text) or ("This was not measured.",))
+    text += [
+        f"{said.WORDS[word]}: {said.figure(word, figures[word])}."
+        for word in said.WORDS
+        if word in OF_UTILITY and word in figures
+    ]
+    columns = tuple(
+        (each["column"], _share(each["distance"], "other values"), _share(each["loss"], "not known"))
+        for each in told["columns"]
+    )
+    headings = ("Column", "Distance from the source's values", "Detail that was lost")
+    return Section(title=title, said=tuple(text), columns=headings, rows=columns)
+
+
+def _share(figure: float | None, otherwise: str) -> str:
+    return otherwise if figure is None else f"{figure:.3g}"
 
 
 def _budget(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> Section:

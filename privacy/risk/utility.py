@@ -245,10 +245,13 @@ def wasserstein(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float
 
 
 def _variation(source: pa.Table, release: pa.Table, names: Sequence[str]) -> float | None:
-    """Half the sum of the differences of shares, of values or of combinations."""
+    """Half the sum of the differences of shares, of values or of combinations; None where they cannot be compared."""
     if not source.num_rows or not release.num_rows:
         return None
-    mine, theirs = shared(source, release, {name: name for name in names})
+    try:
+        mine, theirs = shared(source, release, {name: name for name in names})
+    except SchemaError:
+        return None
     of, count = dense(*combined([mine[name].then(theirs[name]) for name in names]))
     one = np.bincount(of[: source.num_rows], minlength=count) / source.num_rows
     other = np.bincount(of[source.num_rows :], minlength=count) / release.num_rows
