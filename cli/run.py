@@ -90,16 +90,18 @@ def _release(opened: Workspace, dataset: str, interval: Interval) -> Reference:
 
 
 def _through_gate(opened: Workspace, reference: Reference) -> Reference:
-    """Measure and decide where the policy has a gate. By hand a release goes out only if it is allowed as it is."""
+    """Measure, and decide where the policy has a gate. By hand a release goes out only if it is allowed as it is."""
     from airflow_veil.cli.workspace import actor
     from airflow_veil.privacy.errors import ReleaseError
     from airflow_veil.privacy.gate.decide import Outcome
     from airflow_veil.privacy.release import service
 
-    release = opened.loaded.policy.release
-    if release is None or release.gate is None:
+    policy = opened.loaded.policy
+    if not policy.measured(reference.dataset):
         return reference
     measured = service.assess_staged(opened, reference, actor=actor())
+    if policy.release is None or policy.release.gate is None:
+        return measured.reference
     gated = service.gate(opened, measured.reference, actor=actor())
     if gated.decision.outcome is not Outcome.ALLOW:
         held = gated.decision.outcome is Outcome.APPROVAL

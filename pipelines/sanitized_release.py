@@ -164,14 +164,16 @@ def release_asset(
 
 
 def _gate_tasks(loaded: LoadedPolicy, validate: VeilOperator, common: dict[str, Any]) -> list[VeilOperator]:
-    """The tasks between validation and publication where the policy has a gate: risk, and one a person to be asked."""
+    """The tasks between validation and publication: risk, and where the policy has a gate one a person to be asked."""
     rule = loaded.policy.release.gate if loaded.policy.release else None
+    tasks: list[VeilOperator] = []
+    if loaded.policy.measured(common["dataset"]):
+        tasks.append(AssessRiskOperator(task_id="risk", after=validate.output, **common))
     if rule is None:
-        return []
+        return tasks
     # Here, since it brings Airflow's human in the loop: only policies with a gate wait for that.
     from airflow_veil.operators.gate import ReleaseGateOperator
 
-    tasks: list[VeilOperator] = [AssessRiskOperator(task_id="risk", after=validate.output, **common)]
     for person, task_id in zip(range(1, rule.people + 1), ("gate", "gate_second"), strict=False):
         tasks.append(ReleaseGateOperator(task_id=task_id, after=tasks[-1].output, person=person, **common))
     return tasks

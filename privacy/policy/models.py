@@ -260,3 +260,10 @@ class Policy(Described):
     """Tables that are made up, and how."""
     models: dict[Name, ModelRelease] = Field(default_factory=dict)
     """Trained models that are shared, if attacks on them stay within bounds."""
+
+    def measured(self, dataset: str) -> bool:
+        """Whether each release of a data set is measured: a quasi-identifier leaves, or figures are asked for."""
+        release, columns = self.release, self.datasets[dataset].columns.values()
+        asked = release is not None and (release.gate is not None or release.utility is not None)
+        leaving = (column.column_class for column in columns if column.transform.word != "drop")
+        return asked or ColumnClass.QUASI_IDENTIFIER in leaving

@@ -82,3 +82,21 @@ class TestClassify:
     def test_not_where_it_does_not(self, policy: Path) -> None:
         """Without the word there is no such task."""
         assert "customers.classify" not in sanitized_release_dag(policy).task_ids
+
+
+class TestRisk:
+    def test_is_measured_where_people_can_be_told_apart(self, policy: Path) -> None:
+        """A quasi-identifier leaves, so its risk is measured before publication, gate or not."""
+        dag = sanitized_release_dag(policy)
+
+        assert dag.get_task("customers.risk").upstream_task_ids == {"customers.validate"}
+        assert dag.get_task("customers.publish").upstream_task_ids == {"customers.risk"}
+
+    def test_not_where_nothing_can_be_measured(self, policy: Path) -> None:
+        """No quasi-identifier leaves; but the policy may ask what the release lost."""
+        text = POLICY.replace("country: {class: quasi_identifier", "country: {class: none")
+        policy.write_text(text)
+        assert "customers.risk" not in sanitized_release_dag(policy).task_ids
+
+        policy.write_text(text.replace("releases}", "releases, utility: {}}"))
+        assert "customers.risk" in sanitized_release_dag(policy).task_ids
