@@ -20,6 +20,7 @@ folder = Path(
 )
 
 for policy in sorted(folder.glob("*.yaml")):
-    if checked(policy).policy.differential_privacy is not None:
+    private = checked(policy).policy.differential_privacy
+    if private is not None and private.queries:
         dag = dp_release_dag(policy)
         globals()[dag.dag_id] = dag

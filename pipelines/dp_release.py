@@ -43,7 +43,7 @@ def dp_release_dag(
     """
     loaded = checked(policy)
     dp = loaded.policy.differential_privacy
-    if dp is None:
+    if dp is None or not dp.queries:
         raise ReleaseError(
             "the policy asks no queries", where=str(policy), fix="add a section `differential_privacy`"
         )

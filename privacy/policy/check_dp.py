@@ -44,6 +44,16 @@ def _names(loaded: LoadedPolicy) -> Iterator[Finding]:
             yield asked.finding(("budget",), "dp-budget", message, nearest(asked.query.budget, known))
 
 
+def _asked(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """Budgets are there to pay for something."""
+    policy = loaded.policy
+    made = policy.synthetic.releases.values() if policy.synthetic else ()
+    paid = any(synthesis.budget is not None for synthesis in made)
+    if policy.differential_privacy is not None and not policy.differential_privacy.queries and not paid:
+        message = "nothing is asked, and no synthetic table is paid for"
+        yield loaded.finding((SECTION,), "dp-queries", message, "add `queries:`")
+
+
 def _units(loaded: LoadedPolicy) -> Iterator[Finding]:
     """A unit is a column of a data set of the policy, or a data set of it."""
     for name, budget in _budgets(loaded):
@@ -307,6 +317,7 @@ def loss_of(spend: words.Spend) -> Loss:
 
 RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _names,
+    _asked,
     _units,
     _unit_paths,
     _shared_units,

@@ -17,7 +17,7 @@ from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.made import SECTION, Made, MadeTable, refers, syntheses
 from airflow_veil.privacy.policy.source_map import Path
 from airflow_veil.privacy.policy.synthetic import Par
-from airflow_veil.privacy.synthetic.specification import parents_first, parents_of
+from airflow_veil.privacy.synthetic.specification import owner_of, parents_first, parents_of
 
 RELATED = ("hma", "faker")
 """Methods that make several tables."""
@@ -151,6 +151,23 @@ def _sequence(made: Made, table: MadeTable, par: Par) -> Iterator[Finding]:
         yield made.finding(place, "synthetic-sequence", message, fix)
 
 
+def _people(loaded: LoadedPolicy) -> Iterator[Finding]:
+    """Whose a row is can be told while it is read: people are drawn whole, and kept from a model whole."""
+    for made in syntheses(loaded):
+        for table in made.tables() if made.learns and not made.synthesis.method.private else ():
+            data = table.data
+            owner = None if data is None else owner_of(loaded.policy, table.name)
+            if owner is None or data is None or data.subject is None or data.subject.column is None:
+                continue
+            said = table.table.columns.get(data.subject.column)
+            if said is None or said.reference is None or said.reference.to != data.subject.references:
+                message = (
+                    f"only {owner} says whose the rows of {table.name} are, and it is not made up with them"
+                )
+                fix = f"make up {owner} with a `key`, and let {data.subject.column} be a `reference` to it"
+                yield table.finding((), "synthetic-people", message, fix)
+
+
 def _rows(loaded: LoadedPolicy) -> Iterator[Finding]:
     """Where nothing or not too much is to be told of the rows, their number is not, either."""
     for made in syntheses(loaded):
@@ -280,6 +297,7 @@ RULES: tuple[Callable[[LoadedPolicy], Iterator[Finding]], ...] = (
     _circles,
     _learned,
     _sequences,
+    _people,
     _rows,
     _paid,
     _evaluated,

@@ -372,7 +372,7 @@ class DifferentialPrivacy(Described):
 
     budgets: Annotated[dict[Name, Budget], Field(min_length=1)]
     """Budgets, by name. The name is shared with every policy of the same ledger."""
-    queries: Annotated[dict[Name, Query], Field(min_length=1)]
-    """Queries, by name; each is released under it."""
+    queries: dict[Name, Query] = Field(default_factory=dict)
+    """Queries, by name; each is released under it. None where only synthetic tables are paid for."""
     schedule: str | None = "@daily"
     """When the DAG runs (cron or an Airflow preset); null for runs by hand only."""

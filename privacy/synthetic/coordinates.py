@@ -73,17 +73,26 @@ def encoded(array: pa.Array, column: ColumnSpecification) -> tuple[Coordinates, 
     Raises:
         SyntheticError: The values are of a type that is not the column's.
     """
-    try:
-        array = array.cast(column.type) if array.type != column.type else array
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise SyntheticError(
-            f"the column is delivered as {array.type}", where=column.name, expected=str(column.type)
-        ) from None
+    array = typed(array, column)
     if column.declared.categories is not None:
         return _codes(array, column)
     numbers = _numbers(array, column)
     low, high = limits(column)
     return _rounded(numbers, column).clip(low, high), np.zeros(len(array), np.bool_)
+
+
+def typed(array: pa.Array, column: ColumnSpecification) -> pa.Array:
+    """Values in the type of their column.
+
+    Raises:
+        SyntheticError: They are of another type, or one does not fit it.
+    """
+    try:
+        return array.cast(column.type) if array.type != column.type else array
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SyntheticError(
+            f"the column is delivered as {array.type}", where=column.name, expected=str(column.type)
+        ) from None
 
 
 def decoded(coordinates: Coordinates, column: ColumnSpecification) -> pa.Array:

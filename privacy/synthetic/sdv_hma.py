@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001 - what is mended is not public
-"""HMA with four things mended. Imported where a model is fitted or read, since it needs SDV.
+"""HMA with five things mended. Imported where a model is fitted or read, since it needs SDV.
 
 - Rows that refer to different rows are drawn differently. SDV makes a synthesizer anew for each row that is referred to
   and lets each start with the same random numbers: the first visit of every person would be equally unlike the rest.
@@ -7,6 +7,8 @@
   their total is that of the data, so that hardly anybody has none.
 - No row repeats what was the least or greatest of the data. SDV cuts the middles of what refers to a row at the least
   and the greatest that it has learned, and the middle of a single visit is that visit.
+- Where a row refers to two tables, SDV looks for the likeliest row of the second one, and stops where scipy cannot tell
+  how likely one is. Here such a one is as likely as the others.
 - What is drawn does not depend on the order of Python's sets, which is another in each process.
 """
 
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sdv.metadata import Metadata
 from sdv.multi_table import HMASynthesizer
+from sdv.single_table import GaussianCopulaSynthesizer
 
 from airflow_veil.privacy.synthetic.seeds import seed_of, seeded
 
@@ -46,6 +49,17 @@ def cardinality(references: NDArray[np.int64], referred: int) -> Cardinality:
     return counts[at.astype(np.int64)]
 
 
+class _RowSynthesizer(GaussianCopulaSynthesizer):  # type: ignore[misc]
+    """SDV's copula of what refers to one row."""
+
+    def _get_likelihood(self, table_rows: Any) -> Any:
+        try:
+            return super()._get_likelihood(table_rows)
+        except ValueError:
+            # What HMA takes for "cannot be told".
+            raise np.linalg.LinAlgError from None
+
+
 class RelatedSynthesizer(HMASynthesizer):  # type: ignore[misc]
     """SDV's HMA, mended.
 
@@ -53,6 +67,8 @@ class RelatedSynthesizer(HMASynthesizer):  # type: ignore[misc]
         cardinalities: How many rows refer to one, by table and column that refer.
         seed: Seeds what is drawn next.
     """
+
+    _synthesizer = _RowSynthesizer
 
     def __init__(self, metadata: Any, cardinalities: Mapping[tuple[str, str], Cardinality]) -> None:
         super().__init__(metadata, verbose=False)

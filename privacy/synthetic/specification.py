@@ -94,12 +94,14 @@ class TableSpecification:
         columns: Its columns, in the order of the policy.
         constraints: What holds in every row.
         rows: How many rows the policy wants of it.
+        whose: The table whose rows say whose these are, where they refer to a row of a person and not to the person.
     """
 
     name: str
     columns: tuple[ColumnSpecification, ...]
     constraints: tuple[Constraint, ...]
     rows: int | None
+    whose: str | None = None
 
     def __getitem__(self, name: str) -> ColumnSpecification:
         """A column by its name."""
@@ -247,6 +249,7 @@ def compiled(policy: Policy, name: str) -> Specification:
             ),
             constraints=synthesis.tables[table].constraints,
             rows=synthesis.tables[table].rows,
+            whose=owner_of(policy, table),
         )
     return Specification(
         name=name,
@@ -257,6 +260,19 @@ def compiled(policy: Policy, name: str) -> Specification:
         seed=synthesis.seed,
         spend=synthesis.spend,
     )
+
+
+def owner_of(policy: Policy, table: str) -> str | None:
+    """The data set that says whose the rows of another are: not by what these refer to, but by its own subject.
+
+    Lines refer to orders, which say whose they are. Visits that refer to patients, the people, do so themselves.
+    """
+    subject = policy.datasets[table].subject
+    if subject is None or subject.references is None:
+        return None
+    owner, _, column = subject.references.partition(".")
+    further = policy.datasets[owner].subject if owner in policy.datasets else None
+    return None if further is None or further.column in (None, column) else owner
 
 
 def values_of(said: SyntheticColumn, declared: Column | None) -> tuple[str | int | bool, ...]:

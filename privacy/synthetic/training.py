@@ -28,7 +28,7 @@ from airflow_veil.privacy.errors import SyntheticError, TransformError
 from airflow_veil.privacy.policy.models import Policy
 from airflow_veil.privacy.storage.batches import plain_array
 from airflow_veil.privacy.synthetic.constraints import broken_rows, held
-from airflow_veil.privacy.synthetic.coordinates import decoded, encoded
+from airflow_veil.privacy.synthetic.coordinates import decoded, encoded, typed
 from airflow_veil.privacy.synthetic.specification import Specification, TableSpecification
 from airflow_veil.privacy.transforms.canonical import canonical
 
@@ -100,9 +100,10 @@ def read_training(
     read: dict[str, int] = {}
     left_out: Counter[str] = Counter()
     for name, table in specification.tables.items():
-        reader = _Reader(table, subjects[name], draw, keep)
+        owners = None if table.whose is None else sample.rows_of(table.whose)
+        reader = _Reader(table, subjects[name], draw, keep, owners)
         whole = subjects[name] is None and len(specification.tables) > 1
-        sample.begin(name, whole=whole)
+        sample.begin(name, key=table.key, whole=whole)
         for batch in sources[name]:
             sample.add(reader.rows(batch))
         sample.end()
@@ -137,8 +138,17 @@ def _key(seed: int, purpose: str) -> bytes:
 class _Reader:
     """Turns batches of one source into rows of the columns that are read, with the numbers of their people."""
 
-    def __init__(self, table: TableSpecification, subject: str | None, draw: bytes, keep: bytes) -> None:
+    def __init__(
+        self,
+        table: TableSpecification,
+        subject: str | None,
+        draw: bytes,
+        keep: bytes,
+        owners: tuple[pa.ChunkedArray, pa.ChunkedArray] | None,
+    ) -> None:
         self._table, self._subject, self._draw, self._keep = table, subject, draw, keep
+        self._owners = owners
+        """Keys of the rows that say whose these are, and whose they are."""
         self._refused: Counter[tuple[str, str]] = Counter()
         self.read = 0
         self.strangers = 0
@@ -149,6 +159,7 @@ class _Reader:
         if missing:
             raise SyntheticError(f"the source has no column {', '.join(missing)}", where=self._table.name)
         columns = {name: plain_array(batch.column(name)) for name in self._table.read}
+        columns |= {column.name: typed(columns[column.name], column) for column in self._table.learned}
         self._refused["its constraints", "rows that break them"] += broken_rows(self._table, columns)
         columns = {name: self._column(name, array) for name, array in columns.items()}
         columns = held(self._table, columns)
@@ -163,7 +174,7 @@ class _Reader:
         )
         self.read += batch.num_rows
         if lots.null_count:
-            self.strangers += lots.null_count
+            self.strangers += lots.null_count if self._owners is None else 0
             rows = rows.filter(lots.is_valid())
         return rows
 
@@ -201,7 +212,12 @@ class _Reader:
             numbers = np.arange(self.read, self.read + batch.num_rows)
             return pc.binary_join_element_wise(_NOBODY, pa.array(numbers).cast(pa.string()), "/")
         subject = plain_array(batch.column(self._subject))
-        return _spelled(subject, where=f"{self._table.name}.{self._subject}")
+        spelled = _spelled(subject, where=f"{self._table.name}.{self._subject}")
+        if self._owners is None:
+            return spelled
+        keys, lots = self._owners
+        # Who is not among them was not drawn.
+        return lots.combine_chunks().take(pc.index_in(spelled, value_set=keys.combine_chunks()))
 
 
 def _spelled(array: pa.Array, *, where: str) -> pa.Array:
@@ -219,20 +235,27 @@ class _Sample:
         self._below = _EVERY
         """Whose number is not below it is not drawn."""
         self._tables: dict[str, pa.Table] = {}
+        self._keys: dict[str, str] = {}
         self._whole: set[str] = set()
         self._name = ""
         self._parts: list[pa.Table] = []
         self._rows = 0
 
-    def begin(self, name: str, *, whole: bool) -> None:
+    def begin(self, name: str, *, key: str | None, whole: bool) -> None:
         """What follows is of a table; or a table that is taken whole."""
         self._name, self._parts, self._rows = name, [], 0
+        self._keys[name] = key or ""
         if whole:
             self._whole.add(name)
 
     def is_whole(self, name: str) -> bool:
         """Whether a table is taken whole."""
         return name in self._whole
+
+    def rows_of(self, name: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """The keys of the drawn rows of a table that was read, and whose each is."""
+        rows = self._tables[name]
+        return rows.column(self._keys[name]), rows.column(_LOT)
 
     def add(self, rows: pa.Table) -> None:
         """Take rows, and let go of those that are too many by now."""
