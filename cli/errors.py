@@ -43,7 +43,7 @@ EXIT_CODES: Final[dict[type[errors.VeilError], int]] = {
 
 MEANINGS: Final[dict[int, str]] = {
     0: "done, nothing is wrong",
-    1: "the policy or the data does not check",
+    1: "the policy, the data or a model does not check",
     USAGE: "the command was not understood",
     3: "the key ring or a key cannot be used",
     4: "a source, an output or a connection cannot be used",
