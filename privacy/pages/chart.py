@@ -24,6 +24,8 @@ MARKERS = ("o", "s", "^", "D")
 """A marker each."""
 _IN_PAGE = {INK: "--ink", SOFT: "--soft", GRID: "--line", **{c: f"--s{i + 1}" for i, c in enumerate(SERIES)}}
 _STYLE = {
+    # A name with dollars in it is a name, and no formula.
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "airflow-veil",
     "font.family": "sans-serif",

@@ -13,8 +13,8 @@ from tests.unit.evaluation.people import crowd, trio
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.evaluation.charts import attack_rates, correlations, distributions
 from airflow_veil.privacy.evaluation.evaluate import evaluate
-from airflow_veil.privacy.evaluation.picture import png, svg
 from airflow_veil.privacy.evaluation.tables import Trio
+from airflow_veil.privacy.pages.chart import png, svg
 
 
 def texts(drawing: str) -> set[str]:
@@ -70,6 +70,15 @@ class TestDistributions:
         )
 
         assert {"too few people", "(null)"} <= texts(svg(distributions(Trio(table, table, table))))
+
+    def test_values_are_no_formulas(self) -> None:
+        """Values and names with signs of formulas, and with line breaks, are shown as they are."""
+        table = pa.table({"$x^{": ["$5 to $9_{", "a\nb"] * 30, "$y": ["c", "d"] * 30})
+
+        shown = texts(svg(distributions(Trio(table, table, table))))
+
+        assert {"$5 to $9_{", "a·b", "$x^{", "$y"} <= shown
+        assert "$x^{" in texts(svg(correlations(Trio(table, table, table))))
 
     def test_no_such_column(self) -> None:
         """A column that is not there is named."""
