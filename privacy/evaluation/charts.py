@@ -60,7 +60,7 @@ def distributions(trio: Trio, columns: Sequence[str] | None = None, *, fewest: i
             _of_numbers(axes, numbers(sides[0]), numbers(sides[1]), fewest)
         else:
             _of_categories(axes, sides[0].cast(pa.string()), sides[1].cast(pa.string()), fewest)
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name, fontsize=10, parse_math=False)
         axes.set_ylabel("share", fontsize=8)
         _plain(axes)
     figure.legend(
@@ -103,8 +103,8 @@ def correlations(trio: Trio, columns: Sequence[str] | None = None) -> Figure:
             column, row, f"{round(value, 2) + 0.0:.2f}", ha="center", va="center", fontsize=7,
             color="white" if abs(value) > 0.6 else "black",
         )  # fmt: skip
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8, parse_math=False)
+    axes.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
     bar = figure.colorbar(shown, ax=axes, shrink=0.7)
     bar.set_label("synthetic less hold-out", fontsize=9)
     axes.set_title("Difference of associations", fontsize=12, loc="left")
@@ -133,7 +133,7 @@ def attack_rates(evaluation: Evaluation) -> Figure:
         left.plot(*zip(*given, strict=True), marker, color=colour, label=label, markersize=6, alpha=0.9)
     left.set_xlim(-0.03, 1.03)
     left.set_xlabel("share of guesses that are right")
-    left.set_yticks(at, [line.name for line in lines], fontsize=9)
+    left.set_yticks(at, [line.name for line in lines], fontsize=9, parse_math=False)
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=9)
     right.axvline(0, color=_GREY, linewidth=1, linestyle="--")
     for line, y in zip(lines, at, strict=True):
@@ -211,7 +211,7 @@ def _of_categories(axes: Axes, holdout: pa.ChunkedArray, synthetic: pa.ChunkedAr
     shown = frequent[:MOST_BARS]
     bars = [[count.get(name, 0) for name in shown] for count in counts]
     rest = [sum(count.values()) - sum(bar) for count, bar in zip(counts, bars, strict=True)]
-    labels = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in shown]
+    labels = [_short(name) for name in shown]
     if rest[0] >= fewest:
         labels.append("other")
         bars = [[*bar, more] for bar, more in zip(bars, rest, strict=True)]
@@ -226,7 +226,13 @@ def _of_categories(axes: Axes, holdout: pa.ChunkedArray, synthetic: pa.ChunkedAr
         axes.bar(
             at + shift, shares, 0.4, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", linewidth=0
         )
-    axes.set_xticks(at, labels, rotation=40, ha="right", fontsize=7)
+    axes.set_xticks(at, labels, rotation=40, ha="right", fontsize=7, parse_math=False)
+
+
+def _short(name: str) -> str:
+    """A value as a label: short, and of characters that can be seen."""
+    seen = "".join(letter if letter.isprintable() else "·" for letter in name)
+    return seen if len(seen) <= _LONGEST else f"{seen[: _LONGEST - 1]}…"
 
 
 def _comparable(table: pa.Table) -> pa.Table:

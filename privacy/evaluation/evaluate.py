@@ -182,7 +182,7 @@ def evaluate(
     """
     asked = Asked(
         columns=trio.columns,
-        key_columns=tuple(key_columns),
+        key_columns=tuple(dict.fromkeys(key_columns)),
         secrets=tuple(dict.fromkeys(secrets)),
         target=target,
         protected=protected,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from airflow_veil.privacy.evaluation.tables import Rows
@@ -46,6 +47,15 @@ def features(tables: Sequence[Rows], columns: Sequence[str]) -> Features:
         for matrix, own in zip(made, codes, strict=True):
             matrix[:, place] = small[own]
     return Features(tuple(made), np.array([name not in tables[0].scaled for name in columns]))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Models learn on one thread: of so few rows others would only wait, and on a busy machine for long."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="openmp"):
+        yield
 
 
 def _frequent(codes: np.ndarray[Any, Any], cardinality: int) -> np.ndarray[Any, Any]:

@@ -19,8 +19,8 @@ from statistics import NormalDist
 from typing import Any
 
 from airflow_veil.privacy.errors import SchemaError
-from airflow_veil.privacy.evaluation.features import features
-from airflow_veil.privacy.evaluation.tables import Encoded, Trio, is_number, known
+from airflow_veil.privacy.evaluation.features import features, one_thread
+from airflow_veil.privacy.evaluation.tables import Encoded, Trio, is_number, known, numbers
 from airflow_veil.privacy.lazy import np, pa
 from airflow_veil.privacy.risk.attacks.attack import CONFIDENCE
 
@@ -114,7 +114,9 @@ def detection(tables: Encoded, *, rng: np.random.Generator, confidence: float = 
     )
     label = np.repeat([0, 1], size)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=int(rng.integers(1 << 31)))
-    score = cross_val_predict(model, np.concatenate(made.of), label, cv=folds, method="predict_proba")[:, 1]
+    with one_thread():
+        score = cross_val_predict(model, np.concatenate(made.of), label, cv=folds, method="predict_proba")
+    score = score[:, 1]
     auc = area(score[label == 1], score[label == 0])
     low, high = _hanley_mcneil(auc, size, confidence)
     return Detection(tried=2 * size, auc=auc, low=low, high=high)
@@ -181,7 +183,7 @@ def _frame(table: pa.Table, real: pa.Table) -> Any:
     for name in real.column_names:
         column, kind = table.column(name), _kind(real, name)
         if kind == "numerical":
-            columns[name] = pd.to_numeric(pd.Series(column.cast(pa.float64(), safe=False).to_numpy()))
+            columns[name] = pd.Series(numbers(column))
         elif kind == "datetime":
             columns[name] = pd.Series(column.cast(pa.timestamp("ns"), safe=False).to_pandas())
         else:

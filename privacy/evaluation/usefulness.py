@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_veil.privacy.errors import SchemaError
-from airflow_veil.privacy.evaluation.features import features
+from airflow_veil.privacy.evaluation.features import features, one_thread
 from airflow_veil.privacy.evaluation.tables import FEWEST_ROWS, Encoded, Rows
 from airflow_veil.privacy.lazy import np
 
@@ -154,7 +154,8 @@ def _learned(
     model = kind(
         max_iter=ROUNDS, early_stopping=False, categorical_features=made.categorical, random_state=seed
     )
-    guess: np.ndarray[Any, Any] = model.fit(matrix, goal).predict(holdout)
+    with one_thread():
+        guess: np.ndarray[Any, Any] = model.fit(matrix, goal).predict(holdout)
     return guess
 
 

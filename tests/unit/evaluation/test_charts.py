@@ -71,6 +71,15 @@ class TestDistributions:
 
         assert {"too few people", "(null)"} <= texts(svg(distributions(Trio(table, table, table))))
 
+    def test_values_are_no_formulas(self) -> None:
+        """Values and names with signs of formulas, and with line breaks, are shown as they are."""
+        table = pa.table({"$x^{": ["$5 to $9_{", "a\nb"] * 30, "$y": ["c", "d"] * 30})
+
+        shown = texts(svg(distributions(Trio(table, table, table))))
+
+        assert {"$5 to $9_{", "a·b", "$x^{", "$y"} <= shown
+        assert "$x^{" in texts(svg(correlations(Trio(table, table, table))))
+
     def test_no_such_column(self) -> None:
         """A column that is not there is named."""
         with pytest.raises(SchemaError, match="nothing"):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tests.unit.evaluation.people import crowd, trio
 
 from airflow_veil.privacy.errors import SchemaError
+from airflow_veil.privacy.evaluation.charts import correlations, distributions
 from airflow_veil.privacy.evaluation.evaluate import Evaluation, evaluate
 from airflow_veil.privacy.evaluation.tables import Trio
 
@@ -86,6 +90,43 @@ class TestEvaluate:
         assert found.matches.rows.rate == found.nearest.train.copies == 1
         assert found.inference[0].risk is not None
         assert found.inference[0].risk > 0.95
+
+    def test_every_type(self) -> None:
+        """Columns of all types that tables have are measured."""
+        day = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+
+        def table(seed: int) -> pa.Table:
+            n = np.random.default_rng(seed).integers(0, 50, 200).tolist()
+            return pa.table(
+                {
+                    "date": pa.array([(day + dt.timedelta(days=i)).date() for i in n]),
+                    "time": pa.array([dt.time(i % 24, i) for i in n]),
+                    "moment": pa.array([day + dt.timedelta(hours=i) for i in n], pa.timestamp("us", "UTC")),
+                    "span": pa.array([dt.timedelta(hours=i) for i in n]),
+                    "price": pa.array([Decimal(i) / 4 for i in n], pa.decimal128(9, 2)),
+                    "word": pa.array([f"w{i % 5}" for i in n]).dictionary_encode(),
+                    "bytes": pa.array([bytes([i]) for i in n]),
+                    "flag": pa.array([i % 2 == 0 for i in n]),
+                    "nothing": pa.array([None] * 200, pa.string()),
+                }
+            )
+
+        tables = Trio(table(1), table(2), table(3))
+        found = evaluate(
+            tables,
+            secrets=tables.columns,
+            target="moment",
+            refit=lambda rows, seed: table(seed % 1_000),
+            shadows=4,
+            attempts=50,
+        )
+
+        assert len(found.inference) == len(tables.columns)
+        assert found.usefulness is not None
+        assert found.usefulness.kind == "number"
+        assert found.usefulness.real > 0.9
+        assert len(distributions(tables).axes) == len(correlations(tables).axes[0].get_xticks()) == 9
+        assert len(found.digest) == 64
 
     def test_no_value(self) -> None:
         """No value of any table is in the figures: words and numbers that occur nowhere else are not found."""
