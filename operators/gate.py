@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_veil.privacy.lineage.model import LineageRecord
+    from airflow_veil.privacy.release.done import Done
     from airflow_veil.privacy.release.gate import Gated
+    from airflow_veil.privacy.release.reference import Reference
     from airflow_veil.privacy.release.workspace import Workspace
 
 _FIXED = ("subject", "body", "defaults", "params", "response_timeout", "fail_on_reject", "options")
@@ -56,17 +58,29 @@ class ReleaseGateOperator(AfterOperator, ApprovalOperator):
         from airflow_veil.privacy.gate.decide import Outcome
         from airflow_veil.privacy.release import service
 
-        gated = service.gate(workspace, self.reference, actor=actor(context))
-        if gated.decision.outcome is Outcome.DENY:
-            raise ReleaseError(
-                f"The gate denies the release: {', '.join(gated.decision.reasons)}",
-                where=f"release {self.reference.release_id} of {self.dataset}",
-                fix="treat quasi-identifiers more strictly, or mend what could not be looked at; nothing was published",
-            )
-        if gated.waits_for(self.person):
-            self._ask(gated)
+        found = [service.gate(workspace, each, actor=actor(context)) for each in self.references]
+        for gated in found:
+            if gated.decision.outcome is Outcome.DENY:
+                raise ReleaseError(
+                    f"The gate denies the release: {', '.join(gated.decision.reasons)}",
+                    where=f"release {gated.done.reference.release_id} of {self.dataset}",
+                    fix="treat quasi-identifiers more strictly, or mend what could not be looked at; nothing was"
+                    " published",
+                )
+        waiting = next((gated for gated in found if gated.waits_for(self.person)), None)
+        if waiting is not None:
+            self._ask(waiting)
             ApprovalOperator.execute(self, context)
-        return self.finish(gated.done)
+        return self.hand_on([gated.done for gated in found])
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The releases that are decided on together."""
+        return (self.reference,)
+
+    def hand_on(self, done: list[Done]) -> dict[str, Any]:
+        """Hand on what was decided on."""
+        return self.finish(done[0])
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on with what somebody answered."""
@@ -84,14 +98,14 @@ class ReleaseGateOperator(AfterOperator, ApprovalOperator):
         """The reading as planned."""
         from airflow_veil.privacy.release import service
 
-        return service.planned_validation(workspace, self.reference)
+        return service.planned_validation(workspace, self.references[0])
 
     def _ask(self, gated: Gated) -> None:
         """What people are shown who have to approve: names, codes and figures."""
         from airflow_veil.privacy.gate.said import asking
 
         self.subject = f"Release of {self.dataset}: {', '.join(gated.decision.reasons)}"[:200]
-        self.body = asking(gated.decision, gated.rule, reference=self.reference, person=self.person)
+        self.body = asking(gated.decision, gated.rule, reference=gated.done.reference, person=self.person)
         now = datetime.now(UTC)
         self.response_timeout = after(now, gated.rule.wait) - now
 
@@ -102,18 +116,26 @@ class ReleaseGateOperator(AfterOperator, ApprovalOperator):
         super().execute_complete(context, event)
         return handed
 
+    def _held(self, workspace: Workspace) -> tuple[Reference, ...]:
+        """Those that are waited for; of several, some may go out without anybody's leave."""
+        from airflow_veil.privacy.release import service
+
+        held = tuple(each for each in self.references if service.is_held(workspace, each))
+        return held or self.references
+
     def _recorded(self, workspace: Workspace, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Record the answer before anything goes on by it."""
         from airflow_veil.privacy.release import service
 
-        who, reference = actor(context), self.reference
+        who = actor(context)
         if "error" in event or event.get("timedout"):
             code = (
                 "approval.timed_out"
                 if event.get("error_type", "timeout") == "timeout"
                 else "approval.invalid"
             )
-            service.unanswered(workspace, reference, code, actor=who)
+            for each in self.references:
+                service.unanswered(workspace, each, code, actor=who)
             raise AirflowFailException(f"{self.dataset}: nobody approved the release ({code})")
         user = event.get("responded_by_user") or {}
         told = {
@@ -123,9 +145,14 @@ class ReleaseGateOperator(AfterOperator, ApprovalOperator):
             "reason": str((event.get("params_input") or {}).get("reason") or ""),
         }
         if event["chosen_options"] != [self.APPROVE]:
-            return self.finish(service.reject(workspace, reference, **told, actor=who))
+            return self.hand_on(
+                [service.reject(workspace, each, **told, actor=who) for each in self.references]
+            )
         try:
-            return self.finish(service.approve(workspace, reference, **told, actor=who))
+            return self.hand_on(
+                [service.approve(workspace, each, **told, actor=who) for each in self._held(workspace)]
+            )
         except ReleaseError:
-            service.unanswered(workspace, reference, "approval.invalid", actor=who)
+            for each in self.references:
+                service.unanswered(workspace, each, "approval.invalid", actor=who)
             raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, TaskGroup, chain
 
+from airflow_veil.operators.base import VeilOperator
 from airflow_veil.operators.synthetic import (
     EvaluateSyntheticOperator,
     FitModelOperator,
@@ -109,13 +110,29 @@ def synthetic_refresh_group(
             task_id="synthesize", after=fit.output, rows=rows, given=given, suffix=suffix, **common
         )
         look = EvaluateSyntheticOperator(task_id="evaluate", after=draw.output, **common)
+        gates = _gate_tasks(loaded, look, common)
         publish = PublishSyntheticOperator(
-            task_id="publish", after=look.output, outlets=list(assets.values()), **common
+            task_id="publish", after=[look, *gates][-1].output, outlets=list(assets.values()), **common
         )
         # A teardown of its own: as one of `fit` it would not run where that task itself fails or is killed.
         scrub = ScrubSyntheticOperator(task_id="scrub", suffix=suffix, **common)
-        chain(fit, draw, look, publish, scrub.as_teardown())
+        chain(fit, draw, look, *gates, publish, scrub.as_teardown())
     return group
+
+
+def _gate_tasks(loaded: LoadedPolicy, look: VeilOperator, common: dict[str, Any]) -> list[VeilOperator]:
+    """The tasks between evaluation and publication where the policy has a gate, one a person to be asked."""
+    rule = loaded.policy.release.gate if loaded.policy.release else None
+    if rule is None:
+        return []
+    # Here, since it brings Airflow's human in the loop: only policies with a gate wait for that.
+    from airflow_veil.operators.synthetic_gate import SyntheticGateOperator
+
+    tasks: list[VeilOperator] = []
+    for person, task_id in zip(range(1, rule.people + 1), ("gate", "gate_second"), strict=False):
+        before = tasks[-1] if tasks else look
+        tasks.append(SyntheticGateOperator(task_id=task_id, after=before.output, person=person, **common))
+    return tasks
 
 
 def synthetic_assets(

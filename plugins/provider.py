@@ -57,6 +57,7 @@ _OPERATORS = [
         "dp_release",
         "budget_sensor",
         "synthetic",
+        "synthetic_gate",
         "retention",
         "erasure",
         "sweep",

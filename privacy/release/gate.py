@@ -15,7 +15,7 @@ from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.gate import approval
 from airflow_veil.privacy.gate.approval import Approval
 from airflow_veil.privacy.gate.decide import Decision, Evidence, Expectations, Outcome, decide
-from airflow_veil.privacy.gate.figures import figures_of
+from airflow_veil.privacy.gate.figures import figures_of, output_digest
 from airflow_veil.privacy.gate.trend import Point, history
 from airflow_veil.privacy.ledger.evidence import Note
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState, utc_now
@@ -200,6 +200,16 @@ def is_open(workspace: Workspace, release: ReleaseRecord, draft: Mapping[str, An
         raise _refused(release, f"the release has {len(given)} valid approvals", wanted)
 
 
+def is_held(workspace: Workspace, reference: Reference) -> bool:
+    """Whether the gate holds a release back until somebody approves it.
+
+    Raises:
+        ReleaseError: There is no such release.
+    """
+    held = (workspace.ledger.release(reference.release_id).manifest or {}).get("gate")
+    return isinstance(held, Mapping) and held.get("outcome") == Outcome.APPROVAL
+
+
 def trend(workspace: Workspace, dataset: str) -> tuple[Point, ...]:
     """The figures of a data set's published releases, the newest first.
 
@@ -241,9 +251,25 @@ def _history(workspace: Workspace, release: ReleaseRecord) -> tuple[Point, ...]:
 def _evidence(workspace: Workspace, dataset: str, draft: Mapping[str, Any], before: Point | None) -> Evidence:
     return Evidence(
         figures=figures_of(draft),
-        expectations=_expectations(draft, workspace.loaded.policy.datasets[dataset].expectations),
+        expectations=_evaluated(workspace, draft)
+        if "synthetic" in draft
+        else _expectations(draft, workspace.loaded.policy.datasets[dataset].expectations),
         before=before.figures if before else None,
     )
+
+
+def _evaluated(workspace: Workspace, draft: Mapping[str, Any]) -> Expectations:
+    """What became of the evaluation of synthetic rows, which stands in for expectations."""
+    told = draft["synthetic"]
+    declared = workspace.loaded.policy.synthetic
+    rules = declared.releases[told["synthesis"]].evaluate if declared else None
+    learned = any(word in ("numbers", "categories", "dates") for word in told["columns"].values())
+    if rules is None or told["method"] == "faker" or not learned:
+        return Expectations.HELD
+    found = draft.get("evaluation")
+    if not isinstance(found, Mapping) or found.get("of") != output_digest(draft):
+        return Expectations.MISSING
+    return Expectations.HELD if found.get("outcome") == Outcome.ALLOW else Expectations.FAILED
 
 
 def _expectations(draft: Mapping[str, Any], suite: str | None) -> Expectations:
@@ -282,6 +308,8 @@ def _budget_fact(draft: Mapping[str, Any]) -> dict[str, Any]:
 def _digest(rule: Gate, draft: Mapping[str, Any]) -> str:
     """Digest of what is decided on: by which rule, which files, with which figures and expectations."""
     about = {word: draft.get(word) for word in ("output", "risk", "risk_of", "expectations", "plan_digest")}
+    if "synthetic" in draft:
+        about["evaluation"] = draft.get("evaluation")
     return digest_of({**about, "rule": rule.model_dump(mode="json", exclude_none=True)})
 
 

@@ -15,7 +15,7 @@ from airflow_veil.privacy.release.assess import assess_staged
 from airflow_veil.privacy.release.begin import begin
 from airflow_veil.privacy.release.classify import classify
 from airflow_veil.privacy.release.done import Done
-from airflow_veil.privacy.release.gate import Gated, approve, gate, reject, unanswered
+from airflow_veil.privacy.release.gate import Gated, approve, gate, is_held, reject, unanswered
 from airflow_veil.privacy.release.planned import planned_publication, planned_step, planned_validation
 from airflow_veil.privacy.release.planning import plan_for
 from airflow_veil.privacy.release.publish import publish, rollback
@@ -33,6 +33,7 @@ __all__ = [
     "begin",
     "classify",
     "gate",
+    "is_held",
     "plan_for",
     "planned_publication",
     "planned_step",

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from airflow_veil.privacy.errors import ReleaseError, VeilError
+from airflow_veil.privacy.gate.decide import Outcome
 from airflow_veil.privacy.ledger.record import ReleaseState
+from airflow_veil.privacy.release.gate import gate
 from airflow_veil.privacy.release.interval import Interval
 from airflow_veil.privacy.release.scrub import Scrubbed
 from airflow_veil.privacy.release.scrub import scrub as scrub_one
@@ -88,12 +90,35 @@ def run(
     )
     try:
         judged = evaluate(workspace, drawn.reference, actor=actor, progress=progress)
+        _through_gate(workspace, judged.reference, actor=actor)
         published = publish(workspace, judged.reference, actor=actor)
     except VeilError as error:
         if not error.retryable:
             _give_up(workspace, drawn.reference, error, actor=actor)
         raise
     return fitted, drawn, judged, published
+
+
+def _through_gate(workspace: Workspace, reference: SyntheticReference, *, actor: str) -> None:
+    """Decide where the policy has a gate. In one go a release goes out only if it is allowed as it is.
+
+    Raises:
+        ReleaseError: It is denied, or somebody would have to approve it.
+    """
+    release = workspace.loaded.policy.release
+    if release is None or release.gate is None or reference.published:
+        return
+    for each in reference.of_tables():
+        decision = gate(workspace, each, actor=actor).decision
+        if decision.outcome is not Outcome.ALLOW:
+            held = decision.outcome is Outcome.APPROVAL
+            raise ReleaseError(
+                f"the gate {'asks for approval of' if held else 'denies'} the release: {', '.join(decision.reasons)}",
+                where=each.dataset,
+                fix="let the DAG `synthetic_refresh_dag` ask somebody in Airflow"
+                if held
+                else "spend less, or change the gate of the policy",
+            )
 
 
 def scrub(

@@ -12,6 +12,7 @@ from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.lineage import record as lineage
 from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release import manifest
+from airflow_veil.privacy.release.gate import is_open
 from airflow_veil.privacy.release.publish import commit
 from airflow_veil.privacy.release.scrub import seconds_of
 from airflow_veil.privacy.release.synthetic_evaluate import passed
@@ -40,8 +41,11 @@ def publish(workspace: Workspace, reference: SyntheticReference, *, actor: str) 
     waiting = {table: each for table, each in releases.items() if each.state not in PUBLISHED}
     for table, release in waiting.items():
         _may_go(workspace, reference, table, release)
+    finals = {table: _final(workspace, release) for table, release in waiting.items()}
     for table, release in waiting.items():
-        final = _final(workspace, release)
+        is_open(workspace, release, finals[table], now=datetime.now(UTC))
+    for table, release in waiting.items():
+        final = finals[table]
         commit(workspace, release, final, rows_out=reference.rows[table], actor=actor)
     for name in names.values():
         workspace.destination.sweep(name, seconds_of(workspace))

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.lineage.model import LineageRecord
+from airflow_veil.privacy.release.reference import Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,23 @@ class SyntheticReference:
     published: bool = False
     releases: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+
+    def of_tables(self) -> tuple[Reference, ...]:
+        """The release of each table, as the gate takes it."""
+        whole = "_".join(filter(None, (self.dataset, self.suffix)))
+        return tuple(
+            Reference(
+                policy=self.policy,
+                dataset=whole if len(self.releases) == 1 else f"{whole}_{table}",
+                release_id=release_id,
+                interval=self.interval,
+                plan_digest=self.specification,
+                step=self.step,
+                published=self.published,
+                rows_out=self.rows.get(table, 0),
+            )
+            for table, release_id in self.releases.items()
+        )
 
     def as_xcom(self) -> dict[str, Any]:
         """The reference as plain data: names, counts and digests."""

@@ -28,7 +28,7 @@ from airflow_veil.privacy.errors import (
 )
 from airflow_veil.privacy.ledger.models import ModelState
 from airflow_veil.privacy.ledger.record import ReleaseState
-from airflow_veil.privacy.release import card, synthesize
+from airflow_veil.privacy.release import card, service, synthesize
 from airflow_veil.privacy.release.synthetic_names import names_of
 from airflow_veil.privacy.release.synthetic_reference import SyntheticReference
 
@@ -208,6 +208,24 @@ class TestEvaluation:
 
         with pytest.raises(StorageError, match="changed since the model was fitted"):
             synthesize.evaluate(made.workspace(), drawn.reference, actor=ACTOR, progress=silent)
+
+
+class TestGate:
+    def test_an_evaluation_stands_in_for_expectations(self, made: Shop) -> None:
+        """Bounds on risk do not apply to made-up rows; what was not evaluated is denied."""
+        policy = POLICY.replace(
+            "  expires_after: P1M\n", "  expires_after: P1M\n  gate: {deny: {k: 5, kept_rows: 0.9}}\n"
+        )
+        made.write(policy)
+        workspace = made.workspace()
+        fitted = synthesize.fit(workspace, "someone", night(0), actor=ACTOR, progress=silent)
+        drawn = synthesize.sample(workspace, fitted.reference, night(0), actor=ACTOR, progress=silent)
+        (table,) = drawn.reference.of_tables()
+        assert service.gate(workspace, table, actor=ACTOR).decision.reasons == ("expectations.missing",)
+
+        assert run(made, "someone").reference.published
+        assert run(made, "nobody").reference.published
+        assert released(made, "nobody_orders")["gate"]["outcome"] == "allow"
 
 
 class TestModels:

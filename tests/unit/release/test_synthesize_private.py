@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from tests.unit.release import synthetic_crash
-from tests.unit.release.conftest import ACTOR, Shop
-from tests.unit.release.synthesis import models, open_shop, people, published, run, sealed
+from tests.unit.release.conftest import ACTOR, Shop, night
+from tests.unit.release.synthesis import models, open_shop, people, published, run, sealed, silent
 
-from airflow_veil.privacy.errors import BudgetExhaustedError, StorageError, SyntheticError
+from airflow_veil.privacy.errors import BudgetExhaustedError, ReleaseError, StorageError, SyntheticError
 from airflow_veil.privacy.ledger.budget import ChargeState
 from airflow_veil.privacy.ledger.models import ModelState
-from airflow_veil.privacy.release import card, synthetic_fit
+from airflow_veil.privacy.release import card, service, synthesize, synthetic_fit
 from airflow_veil.privacy.retention import models as retained
 
 POLICY = """\
@@ -140,6 +141,53 @@ class TestOnce:
         with pytest.raises(SyntheticError, match="is destroyed"):
             run(shop, "hidden", rows=10)
         assert drawn == ["hidden"]
+
+
+class TestGate:
+    @pytest.fixture
+    def gated(self, shop: Shop) -> Shop:
+        """Risk does not apply; beyond a tenth of the budget somebody has to approve, and half of it is too much."""
+        gate = "gate: {deny: {budget_max: 0.5}, approve: {budget_max: 0.1}, people: 1}"
+        shop.write(POLICY.replace("expires_after: P1M}", f"expires_after: P1M, {gate}}}"))
+        return shop
+
+    def steps(self, shop: Shop, number: int) -> Any:
+        """A night up to its gate, as tasks have it."""
+        workspace = shop.workspace()
+        fitted = synthesize.fit(workspace, "hidden", night(number), actor=ACTOR, progress=silent)
+        drawn = synthesize.sample(workspace, fitted.reference, night(number), actor=ACTOR, progress=silent)
+        return synthesize.evaluate(workspace, drawn.reference, actor=ACTOR, progress=silent).reference
+
+    def test_waits_for_a_person(self, gated: Shop) -> None:
+        """A third of the budget is spent: nothing goes out until somebody approves it."""
+        reference = self.steps(gated, 0)
+        workspace = gated.workspace()
+        with pytest.raises(ReleaseError, match="was not asked"):
+            synthesize.publish(workspace, reference, actor=ACTOR)
+        (table,) = reference.of_tables()
+        held = service.gate(workspace, table, actor=ACTOR)
+        assert held.decision.reasons == ("approve.budget_max",)
+        with pytest.raises(ReleaseError, match="0 valid approvals"):
+            synthesize.publish(workspace, reference, actor=ACTOR)
+
+        who = {"by": "1", "name": "Ann", "at": datetime.now(UTC), "reason": "looked at, ticket 4711"}
+        service.approve(workspace, table, **who, actor=ACTOR)
+        assert synthesize.publish(workspace, reference, actor=ACTOR).reference.published
+
+    def test_in_one_go_nobody_can_be_asked(self, gated: Shop) -> None:
+        """It is told, and nothing is published."""
+        with pytest.raises(ReleaseError, match="asks for approval"):
+            run(gated, "hidden")
+        assert gated.destination.current("hidden") is None
+
+    def test_denies(self, gated: Shop) -> None:
+        """Two thirds are too much, whoever says so."""
+        self.steps(gated, 0)
+        reference = self.steps(gated, 1)
+        (table,) = reference.of_tables()
+        assert service.gate(gated.workspace(), table, actor=ACTOR).decision.outcome == "deny"
+        with pytest.raises(ReleaseError, match="denied"):
+            synthesize.publish(gated.workspace(), reference, actor=ACTOR)
 
 
 class TestFailures:
