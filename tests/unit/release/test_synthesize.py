@@ -214,7 +214,7 @@ class TestGate:
     def test_an_evaluation_stands_in_for_expectations(self, made: Shop) -> None:
         """Bounds on risk do not apply to made-up rows; what was not evaluated is denied."""
         policy = POLICY.replace(
-            "  expires_after: P1M\n", "  expires_after: P1M\n  gate: {deny: {k: 5, kept_rows: 0.9}}\n"
+            "  expires_after: P1M\n", "  expires_after: P1M\n  gate: {deny: {kept_rows: 0.9}}\n"
         )
         made.write(policy)
         workspace = made.workspace()
