@@ -25,8 +25,8 @@ from airflow_veil.privacy.ledger import charges, evidence
 from airflow_veil.privacy.ledger.budget import Claim
 from airflow_veil.privacy.ledger.canonical import canonical_json, read_canonical
 from airflow_veil.privacy.ledger.database import reading, writing
+from airflow_veil.privacy.ledger.model_tables import synthetic_models
 from airflow_veil.privacy.ledger.record import utc_now
-from airflow_veil.privacy.ledger.tables import synthetic_models
 
 
 class ModelState(StrEnum):

@@ -155,7 +155,7 @@ class TestTables:
         from sqlalchemy import update
 
         from airflow_veil.privacy.ledger.database import writing
-        from airflow_veil.privacy.ledger.tables import synthetic_models
+        from airflow_veil.privacy.ledger.model_tables import synthetic_models
 
         two = [ledger.models.begin(model()) for _ in range(2)]
         ledger.models.keep(two[0].model_id, **SEALED)
