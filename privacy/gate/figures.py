@@ -24,13 +24,13 @@ _REIDENTIFICATION = {
 
 
 def figures_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a release, by the words of the policy; of a synthetic one risk and kept rows do not apply.
+    """The figures of a release, by the words of the policy; of a synthetic one risk and utility do not apply.
 
     Args:
         manifest: Its manifest, or what there is of it before it is published.
     """
     if "synthetic" in manifest:
-        return {**dict.fromkeys(OF_RISK), "kept_rows": None, **_budget(manifest)}
+        return {**dict.fromkeys(OF_RISK | OF_UTILITY), "kept_rows": None, **_budget(manifest)}
     return {**_risk(manifest), **_utility(manifest), **_budget(manifest)}
 
 

@@ -307,7 +307,8 @@ def _budget_fact(draft: Mapping[str, Any]) -> dict[str, Any]:
 
 def _digest(rule: Gate, draft: Mapping[str, Any]) -> str:
     """Digest of what is decided on: by which rule, which files, with which figures and expectations."""
-    about = {word: draft.get(word) for word in ("output", "risk", "risk_of", "expectations", "plan_digest")}
+    words = ("output", "risk", "risk_of", "utility", "utility_of", "expectations", "plan_digest")
+    about = {word: draft.get(word) for word in words}
     if "synthetic" in draft:
         about["evaluation"] = draft.get("evaluation")
     return digest_of({**about, "rule": rule.model_dump(mode="json", exclude_none=True)})
