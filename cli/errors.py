@@ -28,6 +28,7 @@ EXIT_CODES: Final[dict[type[errors.VeilError], int]] = {
     errors.ExpectationsFailedError: 1,
     errors.PersonalDataFoundError: 1,
     errors.ModelError: 1,
+    errors.SyntheticError: 1,
     errors.KeyRingError: 3,
     errors.StorageError: 4,
     errors.ReleaseError: 5,

@@ -134,6 +134,7 @@ def _release(then: WrittenRelease | None, today: WrittenRelease | None) -> Itera
         said = "are looked at" if today.classify else "are not looked at any more"
         strength = Strength.STRICTER if today.classify else Strength.WEAKER
         yield changed("classify", (*_RELEASE, "classify"), f"columns {said} before each release", strength)
+    yield from _section((*_RELEASE, "utility"), "utility", "releases", then.utility, today.utility)
     yield from _gate(then.gate, today.gate)
 
 
@@ -168,13 +169,19 @@ def _gate(then: Gate | None, today: Gate | None) -> Iterator[Drift]:
 
 
 def _asked(before: WrittenPlan, now: WrittenPlan) -> Iterator[Drift]:
-    """Answers leave, too: what is asked, and what may be spent."""
+    """Answers, made-up tables and models leave, too: what they are, and what may be spent on them."""
     for name in dict.fromkeys((*now.budgets, *before.budgets)):
         place = (*_PRIVATE, "budgets", name)
         yield from _spending(place, "budget", name, before.budgets.get(name), now.budgets.get(name))
     for name in dict.fromkeys((*now.queries, *before.queries)):
         place = (*_PRIVATE, "queries", name)
         yield from _spending(place, "query", name, before.queries.get(name), now.queries.get(name))
+
+    for word, what in (("synthetic", "synthesis"), ("models", "model")):
+        old, new = getattr(before, word), getattr(now, word)
+        for name in dict.fromkeys((*new, *old)):
+            place = ("synthetic", "releases", name) if word == "synthetic" else (word, name)
+            yield from _spending(place, what, name, old.get(name), new.get(name))
 
 
 def _spending(

@@ -22,7 +22,7 @@ from airflow_veil.privacy.lazy import pa
 from airflow_veil.privacy.plan.bind import plan_of
 from airflow_veil.privacy.plan.plan import digest_of_file
 from airflow_veil.privacy.policy.anonymize import Anonymize
-from airflow_veil.privacy.policy.differential_privacy import Query, ValueKeys
+from airflow_veil.privacy.policy.differential_privacy import ValueKeys
 from airflow_veil.privacy.policy.gate import Gate
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.models import Column, Dataset, FileSource
@@ -87,10 +87,11 @@ class WrittenRelease(_Written):
     staging_expires_after: Period
     classify: bool
     gate: Gate | None = None
+    utility: dict[str, Any] | None = None
 
 
 class WrittenPlan(_Written):
-    """The plan of a policy: all its data sets, queries and bounds.
+    """The plan of a policy: all its data sets, queries, synthetic tables, models and bounds.
 
     Attributes:
         files: SHA-256 of the files that the plan is made by, by the names that the policy gives them; None for one that
@@ -105,6 +106,8 @@ class WrittenPlan(_Written):
     keys: dict[str, Any] | None = None
     budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     queries: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    synthetic: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
     erasure: dict[str, Any] | None = None
     files: dict[str, str | None] = Field(default_factory=dict)
 
@@ -155,7 +158,12 @@ def written(loaded: LoadedPolicy, schemas: Mapping[str, pa.Schema] | None = None
         release=_release(loaded),
         keys=_said(policy.keys),
         budgets={name: _said(each) or {} for name, each in (private.budgets if private else {}).items()},
-        queries={name: _query(each) for name, each in (private.queries if private else {}).items()},
+        queries={name: _asked(each) for name, each in (private.queries if private else {}).items()},
+        synthetic={
+            name: _asked(each)
+            for name, each in (policy.synthetic.releases if policy.synthetic else {}).items()
+        },
+        models={name: _asked(each) for name, each in policy.models.items()},
         erasure=_said(policy.erasure),
         files=_files(loaded),
     )
@@ -235,6 +243,7 @@ def _release(loaded: LoadedPolicy) -> WrittenRelease | None:
         staging_expires_after=release.staging_expires_after,
         classify=release.classify,
         gate=release.gate,
+        utility=_said(release.utility),
     )
 
 
@@ -250,9 +259,9 @@ def _files(loaded: LoadedPolicy) -> dict[str, str | None]:
     return {name: digest_of_file(folder / name) for name in dict.fromkeys(names)}
 
 
-def _query(query: Query) -> dict[str, Any]:
-    """A query, without what is told of it to people."""
-    return {word: value for word, value in (_said(query) or {}).items() if word != "description"}
+def _asked(words: BaseModel) -> dict[str, Any]:
+    """A query, a synthesis or a model, without what is told of it to people."""
+    return {word: value for word, value in (_said(words) or {}).items() if word != "description"}
 
 
 def _said(words: BaseModel | None) -> dict[str, Any] | None:
@@ -281,7 +290,8 @@ def _laid_out(value: Any, place: tuple[str, ...]) -> str:
 def _is_opened(place: tuple[str, ...]) -> bool:
     if place[:1] == ("datasets",):
         return len(place) < 3 or place[2:] == ("columns",)
-    return not place or place in {("release",), ("queries",), ("budgets",), ("files",), ("release", "gate")}
+    opened = {"release", "queries", "synthetic", "models", "budgets", "files"}
+    return not place or place in {*((word,) for word in opened), ("release", "gate")}
 
 
 def _places(error: ValidationError) -> str:

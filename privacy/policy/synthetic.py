@@ -9,14 +9,27 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.policy.differential_privacy import Bounds, Edges, Spend
 from airflow_veil.privacy.policy.erasure import Exempt
 from airflow_veil.privacy.policy.gate import Share
 from airflow_veil.privacy.policy.names import Name, Period
+
+_BARE_COLUMNS = ("key", "categories")
+"""What a column may be without parameters."""
+_BARE_METHODS = ("gaussian_copula", "ctgan", "tvae", "hma", "mst", "aim", "faker")
+"""Methods that need none."""
+
+
+def _or_bare(schema: JsonSchemaValue, handler: GetJsonSchemaHandler, *words: str) -> JsonSchemaValue:
+    """The schema of a mapping that may be a bare word instead."""
+    mapping = dict(handler.resolve_ref_schema(schema))
+    told: JsonSchemaValue = {word: mapping.pop(word) for word in ("title", "description") if word in mapping}
+    return {**told, "anyOf": [{"enum": list(words)}, mapping]}
 
 
 class Numbers(Described):
@@ -92,7 +105,7 @@ class SyntheticColumn(Described):
     @classmethod
     def _bare(cls, value: Any) -> Any:
         """A bare `key` or `categories` needs no parameters."""
-        return {value: {}} if value in ("key", "categories") else value
+        return {value: {}} if value in _BARE_COLUMNS else value
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -101,6 +114,10 @@ class SyntheticColumn(Described):
                 "words": ", ".join(self.WORDS)
             })  # fmt: skip
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _or_bare(super().__get_pydantic_json_schema__(core, handler), handler, *_BARE_COLUMNS)
 
     @property
     def word(self) -> str:
@@ -222,6 +239,10 @@ class Method(Described):
     def word(self) -> str:
         """Its word."""
         return next(word for word in type(self).model_fields if getattr(self, word) is not None)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _or_bare(super().__get_pydantic_json_schema__(core, handler), handler, *_BARE_METHODS)
 
     @property
     def private(self) -> bool:

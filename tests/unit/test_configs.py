@@ -78,9 +78,9 @@ def workspace(name: str, root: Path) -> Workspace:
 
 
 class TestPolicies:
-    def test_the_seven_are_there(self) -> None:
-        """The demo, UCI Online Retail, Synthea, userdata and Chinook; of the first two statistics, too."""
-        rows = {"retail", "online_retail", "synthea", "userdata", "chinook"}
+    def test_the_eight_are_there(self) -> None:
+        """The demo, with statistics and made-up tables; Online Retail, with statistics; Synthea, userdata, Chinook."""
+        rows = {"retail", "retail_synthetic", "online_retail", "synthea", "userdata", "chinook"}
 
         assert set(POLICIES) == rows | set(STATISTICS)
 

@@ -71,13 +71,13 @@ class TestFind:
         shutil.copytree(bare.root / "configs", bare.root / "old" / "configs")
         told = json.loads(bare.ok("ci", "--json", "--exclude", "old", "--exclude", "configs/chinook.yaml"))
 
-        assert len(told["policies"]) == 6
+        assert len(told["policies"]) == 7
 
     def test_named_twice_is_looked_at_once(self, bare: Installation) -> None:
         """A file and its folder."""
         told = json.loads(bare.ok("ci", "configs", bare.policy, "--json"))
 
-        assert len(told["policies"]) == 7
+        assert len(told["policies"]) == 8
 
     @pytest.mark.parametrize(
         ("arguments", "told"),
@@ -387,7 +387,7 @@ class TestOutput:
 
     def test_nothing_found(self, bare: Installation) -> None:
         """One line, and 0."""
-        assert bare.ok("ci") == "7 policies: no errors, no warnings, no notes\n"
+        assert bare.ok("ci") == "8 policies: no errors, no warnings, no notes\n"
 
 
 class TestHooks:

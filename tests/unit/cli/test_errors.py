@@ -37,6 +37,7 @@ class TestExitCodes:
             pytest.param(errors.SchemaError("x"), 1, id="schema"),
             pytest.param(errors.TransformError("x"), 1, id="transform"),
             pytest.param(errors.ExpectationsFailedError("x"), 1, id="expectations"),
+            pytest.param(errors.SyntheticError("x"), 1, id="synthetic"),
             pytest.param(errors.KeyRingError("x"), 3, id="keys"),
             pytest.param(errors.TamperedError("x"), 3, id="tampered"),
             pytest.param(errors.StorageError("x"), 4, id="storage"),

@@ -152,7 +152,7 @@ class TestRetention:
         """None is due yet."""
         ended = json.loads(shop.ok("retention", "enforce", shop.root / "shop.yaml", "--releases", "--json"))
 
-        assert ended == {"releases": [], "current": 0, "elsewhere": 0}
+        assert ended == {"releases": [], "current": 0, "elsewhere": 0, "models": []}
         assert "Ended 0 releases" in shop.ok("retention", "enforce", shop.root / "shop.yaml", "--releases")
 
     def test_what_is_not_understood(self, shop: Installation) -> None:

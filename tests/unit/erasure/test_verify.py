@@ -553,6 +553,7 @@ class TestBytes:
             "customers: bytes of the releases",
             "staging: bytes of what is staged",
             "ledger: bytes of the ledger",
+            "models: bytes of models, sealed",
             "lineage: bytes of lineage",
         ]
         assert checks["customers: bytes of the source"].looked_at > 500

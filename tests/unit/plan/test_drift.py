@@ -71,6 +71,11 @@ differential_privacy:
       spend: {epsilon: 1, delta: 1.0e-8}
       keys: {country: unknown}
       measures: {n: count}
+synthetic:
+  releases:
+    made:
+      method: faker
+      tables: {people: {rows: 10, columns: {id: key, country: {categories: {values: [GB, FR]}}}}}
 """
 
 
@@ -364,6 +369,25 @@ CASES = [
         "country: unknown",
         "country: {values: [GB], source: a public list}",
         "query changed differential_privacy.queries.q",
+    ),
+    case(
+        "other made-up tables",
+        "    made:\n",
+        "    invented:\n",
+        "synthesis weaker synthetic.releases.invented",
+        "synthesis stricter synthetic.releases.made",
+    ),
+    case(
+        "a model learns what was invented",
+        "method: faker",
+        "method: gaussian_copula\n      evaluate: {}",
+        "synthesis changed synthetic.releases.made",
+    ),
+    case(
+        "utility is measured",
+        "  expires_after: P30D\n",
+        "  expires_after: P30D\n  utility: {}\n",
+        "utility stricter release.utility",
     ),
     case("another ring", "keys: {file: ring.json}", "keys: {file: other.json}", "keys changed keys"),
     case(
