@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,6 +58,14 @@ def synthesize(
     output: Annotated[
         str | None, typer.Option(metavar="URI", help="Release to this folder instead of the policy's.")
     ] = None,
+    charts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Draw distributions, associations and attacks into it, as SVG and PNG. They are of private rows: for"
+            " who answers for the release.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Write what was published as JSON.")] = False,
 ) -> None:
     """Fit a model, draw rows from it, evaluate them and publish them.
@@ -89,6 +98,7 @@ def synthesize(
             given=_given(opened, name, given or []),
             suffix=suffix,
             seed=seed,
+            charts=charts,
         )
         destination = opened.destination.name
     if json:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from airflow_veil.privacy.errors import ReleaseError, VeilError
 from airflow_veil.privacy.gate.decide import Outcome
@@ -52,6 +53,7 @@ def run(
     given: Given | None = None,
     suffix: str = "",
     seed: int | None = None,
+    charts: Path | None = None,
 ) -> tuple[Made, ...]:
     """Fit, draw, evaluate and publish, in one go; what was drawn and does not get through is discarded.
 
@@ -65,6 +67,7 @@ def run(
         given: See `sample`.
         suffix: See `sample`.
         seed: See `sample`.
+        charts: See `evaluate`.
 
     Returns:
         What each of the four steps did.
@@ -89,7 +92,7 @@ def run(
         seed=seed,
     )
     try:
-        judged = evaluate(workspace, drawn.reference, actor=actor, progress=progress)
+        judged = evaluate(workspace, drawn.reference, actor=actor, progress=progress, charts=charts)
         _through_gate(workspace, judged.reference, actor=actor)
         published = publish(workspace, judged.reference, actor=actor)
     except VeilError as error:

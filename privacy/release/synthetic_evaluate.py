@@ -7,8 +7,10 @@ that all bounds held: what does not hold is not published.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.errors import ReleaseError, StorageError, SyntheticError
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.evaluation.evaluate import Evaluation
     from airflow_veil.privacy.evaluation.judge import Bounds, Reason
     from airflow_veil.privacy.evaluation.membership import Refit
+    from airflow_veil.privacy.evaluation.tables import Trio
     from airflow_veil.privacy.policy.synthetic import Evaluate, Synthesis, SyntheticBounds
     from airflow_veil.privacy.release.workspace import Workspace
     from airflow_veil.privacy.synthetic.specification import Specification
@@ -41,7 +44,14 @@ _HEADROOM = 4_096
 """What an entry of evidence holds besides the figures."""
 
 
-def evaluate(workspace: Workspace, reference: SyntheticReference, *, actor: str, progress: Progress) -> Made:
+def evaluate(
+    workspace: Workspace,
+    reference: SyntheticReference,
+    *,
+    actor: str,
+    progress: Progress,
+    charts: Path | None = None,
+) -> Made:
     """Measure staged synthetic rows against the rows that the model learned from and a hold-out, and judge them.
 
     Args:
@@ -49,6 +59,8 @@ def evaluate(workspace: Workspace, reference: SyntheticReference, *, actor: str,
         reference: What the task that draws handed on.
         actor: Who evaluates.
         progress: Told how far it is: names and counts.
+        charts: A folder that charts of each table are drawn into, for who answers for the release; they are of private
+            rows, and only their owner can read them.
 
     Returns:
         What is handed on, without a score.
@@ -80,7 +92,10 @@ def evaluate(workspace: Workspace, reference: SyntheticReference, *, actor: str,
             continue
         progress(f"Evaluating {table}")
         release = workspace.ledger.release(reference.releases[table])
-        found = _measured(workspace, specification, synthesis, training, table, release)
+        trio = _trio(workspace, specification, training, table, release)
+        found = _measured(workspace, specification, synthesis, training, table, trio)
+        if charts is not None:
+            _draw(charts, table, trio, found)
         reasons = _judged(found, rules.bounds)
         _note(workspace, synthesis, release, found, reasons, rules, actor=actor)
         denied += [f"{table}: {_told(reason)}" for reason in reasons]
@@ -133,25 +148,63 @@ def _training(workspace: Workspace, specification: Specification, reference: Syn
     return training
 
 
+def _trio(
+    workspace: Workspace, specification: Specification, training: Training, table: str, release: ReleaseRecord
+) -> Trio:
+    """What the model learned from, what it never saw, and what was drawn."""
+    from airflow_veil.privacy.evaluation.tables import Trio
+
+    names = [column.name for column in specification.tables[table].learned]
+    return Trio(
+        train=training.fit[table].select(names),
+        holdout=training.holdout[table].select(names),
+        synthetic=_staged(workspace, release, names),
+    )
+
+
+def _draw(folder: Path, table: str, trio: Trio, found: Evaluation) -> None:
+    """Draw the charts of a table, as SVG and as PNG.
+
+    Raises:
+        StorageError: They cannot be written.
+    """
+    from airflow_veil.privacy.evaluation import charts
+    from airflow_veil.privacy.pages.chart import png, svg
+
+    drawn = {
+        "distributions": charts.distributions(trio),
+        "associations": charts.correlations(trio),
+        "attacks": charts.attack_rates(found),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, figure in drawn.items():
+            for suffix, content in (("svg", svg(figure, in_page=False).encode()), ("png", png(figure))):
+                file = folder / f"{table}-{name}.{suffix}"
+                file.unlink(missing_ok=True)
+                with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                    out.write(content)
+    except OSError as error:
+        raise StorageError(
+            f"charts cannot be written: {os.strerror(error.errno or 0)}",
+            where=str(folder),
+            fix="name a folder that can be written",
+        ) from None
+
+
 def _measured(
     workspace: Workspace,
     specification: Specification,
     synthesis: Synthesis,
     training: Training,
     table: str,
-    release: ReleaseRecord,
+    trio: Trio,
 ) -> Evaluation:
     from airflow_veil.privacy.evaluation.evaluate import evaluate as measure
-    from airflow_veil.privacy.evaluation.tables import Trio
 
     rules = synthesis.evaluate
     assert rules is not None  # noqa: S101 - it is wanted
-    names = [column.name for column in specification.tables[table].learned]
-    trio = Trio(
-        train=training.fit[table].select(names),
-        holdout=training.holdout[table].select(names),
-        synthetic=_staged(workspace, release, names),
-    )
+    names = list(trio.columns)
     declared = workspace.loaded.policy.datasets[table].columns
     of_class = {each: [name for name in names if declared[name].column_class is each] for each in ColumnClass}
     knows = _named(rules.knows, table, names) or of_class[ColumnClass.QUASI_IDENTIFIER]
