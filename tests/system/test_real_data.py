@@ -191,7 +191,7 @@ class TestOnlineRetail:
     def test_runs_fused(self, released: Released) -> None:
         """One task does all steps: nothing is staged between."""
         assert released.runs["online_retail"].tasks.keys() == {
-            f"invoices.{task}" for task in ("sanitize", "validate", "publish", "scrub")
+            f"invoices.{task}" for task in ("sanitize", "validate", "risk", "publish", "scrub")
         }
 
     def test_rows_and_customers_are_counted_as_before(self, invoices: Tables) -> None:
