@@ -10,6 +10,7 @@ from airflow_veil.operators.base import actor
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_veil.privacy.lineage.model import LineageRecord
     from airflow_veil.privacy.release.workspace import Workspace
 
 
@@ -26,3 +27,9 @@ class AnonymizeOperator(AfterOperator):
         from airflow_veil.privacy.release import service
 
         return self.finish(service.anonymize(workspace, self.reference, actor=actor(context)))
+
+    def planned_lineage(self, workspace: Workspace) -> LineageRecord | None:
+        """The anonymization as planned."""
+        from airflow_veil.privacy.release.anonymize import planned
+
+        return planned(workspace, self.reference)

@@ -255,19 +255,38 @@ def _lineage(
     written: Written,
 ) -> LineageRecord:
     """Quasi-identifiers are generalized, and decide which rows leave; other columns pass as they are."""
-    part = fused(plan) if reference.step == FUSED else stage(plan, Step(reference.step))
-    read_from = workspace.scratch.identity(reference.dataset, reference.release_id, reference.step)
-    treated = lineage.of_stage(part, workspace.source(reference.dataset).identity, read_from)
     counts = Counts(rows_in=len(decision.keep), rows_out=written.rows)
     levels, whose = decision.recoding.levels, decision.recoding.subject
     return lineage.of_anonymizing(
-        treated,
+        _treated(workspace, reference, plan),
         workspace.destination.staged_identity(reference.dataset, reference.release_id),
         generalized={name: levels[name] > 0 for name in words.quasi_identifiers},
         deciding=(*decision.recoding.criteria.sensitive, *((whose,) if whose else ())),
         counts=counts,
         written=written,
     )
+
+
+def planned(workspace: Workspace, reference: Reference) -> LineageRecord:
+    """The lineage of an anonymization before it is done: any quasi-identifier may become coarser.
+
+    Raises:
+        ReleaseError: The policy asks for none.
+    """
+    words, plan = asked(workspace, reference.dataset), same_plan(workspace, reference)
+    return lineage.of_anonymizing(
+        _treated(workspace, reference, plan),
+        workspace.destination.staged_identity(reference.dataset, reference.release_id),
+        generalized=dict.fromkeys(words.quasi_identifiers, True),
+        deciding=criteria_of(words).sensitive,
+    )
+
+
+def _treated(workspace: Workspace, reference: Reference, plan: Plan) -> LineageRecord:
+    """What the task before did."""
+    part = fused(plan) if reference.step == FUSED else stage(plan, Step(reference.step))
+    read_from = workspace.scratch.identity(reference.dataset, reference.release_id, reference.step)
+    return lineage.of_stage(part, workspace.source(reference.dataset).identity, read_from)
 
 
 def _summary(reference: Reference, decision: Decision, *, reused: bool) -> str:

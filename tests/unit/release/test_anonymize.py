@@ -9,11 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.unit.release import crash
 from tests.unit.release.conftest import ACTOR, POLICY, Shop, night, people
 
 from airflow_veil.privacy.errors import ReleaseError, TransformError
 from airflow_veil.privacy.release import service
-from airflow_veil.privacy.release.anonymize import optimum
+from airflow_veil.privacy.release.anonymize import optimum, planned
 from airflow_veil.privacy.release.assess import risk_of
 from airflow_veil.privacy.release.reference import Reference
 
@@ -227,3 +228,61 @@ class TestOptimum:
         assert not anonymous.releases.exists()
         assert told(anonymous, release(anonymous, 1))["recoding"] == json.loads(found.to_json())
         assert found.after.k >= 5
+
+
+def work(folder: Path, number: int, moment: int) -> None:
+    """A night, until the moment of death."""
+    killed = Shop(folder)
+    crash.dies_at(moment)
+    release(killed, number)
+
+
+class TestKill:
+    @pytest.mark.slow
+    def test_at_any_moment(self, anonymous: Shop) -> None:
+        """Killed anywhere, what readers see is anonymous and whole; a second run ends in one good release."""
+        release(anonymous, 0)
+
+        for moment in range(0, 400, 7):
+            number = moment + 1
+            anonymous.supply(people(300 + number))
+            code = crash.in_own_process(work, anonymous.path, number, moment)
+            assert smallest(anonymous.current()) >= 5, f"killed at moment {moment}"
+
+            published = release(anonymous, number)
+
+            assert anonymous.destination.current("people") == published.release_id
+            assert smallest(anonymous.current()) >= 5
+            assert anonymous.current().num_rows == told(anonymous, published)["rows_out"]
+            assert anonymous.staged() == []
+            anonymous.close()
+            if code == 0:
+                break
+            assert code == crash.KILLED
+        else:
+            pytest.fail("the night never came to its end")
+        assert moment > 20, "too few moments: were they counted?"
+
+
+def smallest(table: pa.Table) -> int:
+    """The size of the smallest class."""
+    return min(table.group_by(QUASI).aggregate([([], "count_all")])["count_all"].to_pylist())
+
+
+class TestLineage:
+    @pytest.mark.parametrize("steps", [False, True], ids=["fused", "stepwise"])
+    def test_as_planned(self, anonymous: Shop, steps: bool) -> None:
+        """Before a row is read it is known which column is of which, and by which rows may be left out."""
+        staged = anonymous.stage(night(1), steps=steps).reference
+
+        plan = planned(anonymous.workspace(), staged)
+        done = service.anonymize(anonymous.workspace(), staged, actor=ACTOR).lineage
+
+        assert done is not None
+        assert done.output is not None
+        assert plan.output is not None
+        assert [field.name for field in plan.output.fields] == [field.name for field in done.output.fields]
+        assert (plan.input.identity, plan.output.identity) == (done.input.identity, done.output.identity)
+        assert {(edge.source, edge.target) for edge in plan.edges} == {
+            (edge.source, edge.target) for edge in done.edges
+        } - {("id", None)}
