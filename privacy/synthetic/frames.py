@@ -16,12 +16,12 @@ from airflow_veil.privacy.synthetic.specification import ColumnSpecification, Ta
 if TYPE_CHECKING:
     import pandas as pd
 
-EMPTY = "-1"
+EMPTY = -1
 """The code of an empty category: to a model it is one like the others."""
 
 
 def frame_of(table: TableSpecification, rows: pa.Table, *, keys: bool) -> pd.DataFrame:
-    """Training rows as SDV takes them: floats, NaN where empty; categories as texts of their codes.
+    """Training rows as SDV takes them: floats, NaN where empty; categories as their codes, which are whole numbers.
 
     Args:
         table: The table.
@@ -35,15 +35,15 @@ def frame_of(table: TableSpecification, rows: pa.Table, *, keys: bool) -> pd.Dat
         column, array = table[name], rows.column(name).combine_chunks()
         if column.learned:
             coordinates, _ = encoded(array, column)
-            columns[name] = _codes(coordinates, column) if column.word == "categories" else coordinates
+            columns[name] = _codes(coordinates) if column.word == "categories" else coordinates
         elif keys:
             columns[name] = array.to_pandas()
     return pd.DataFrame(columns)
 
 
-def code_of(coordinate: float) -> str:
-    """The text of a category's code."""
-    return str(int(coordinate))
+def code_of(coordinate: float) -> int:
+    """A category's code."""
+    return int(coordinate)
 
 
 def learned_of(table: TableSpecification, frame: pd.DataFrame) -> dict[str, pa.Array]:
@@ -53,9 +53,8 @@ def learned_of(table: TableSpecification, frame: pd.DataFrame) -> dict[str, pa.A
     )
 
 
-def _codes(coordinates: Coordinates, column: ColumnSpecification) -> object:
-    texts = np.array([*map(str, range(len(column.values))), EMPTY], dtype=object)
-    return texts[np.where(np.isnan(coordinates), -1, coordinates).astype(np.int64)]
+def _codes(coordinates: Coordinates) -> object:
+    return np.where(np.isnan(coordinates), EMPTY, coordinates).astype(np.int64)
 
 
 def _coordinates(frame: pd.DataFrame, column: ColumnSpecification) -> Coordinates:
