@@ -23,6 +23,7 @@ from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.policy.models import ColumnClass
 from airflow_veil.privacy.release.synthetic_names import same_specification, synthesis_of
 from airflow_veil.privacy.release.synthetic_reference import Made, SyntheticReference
+from airflow_veil.privacy.release.synthetic_sample import draft
 from airflow_veil.privacy.release.synthetic_sources import sources_of, training_of, version_of
 
 if TYPE_CHECKING:
@@ -322,9 +323,7 @@ def _note(
         "figures": dict(_fitting(found.as_dict())),
     }
     kind = "synthetic.denied" if reasons else "synthetic.evaluated"
-    workspace.ledger.draft(
-        release.release_id, {"evaluation": told}, Note(kind=kind, payload=payload, actor=actor)
-    )
+    draft(workspace, release, {"evaluation": told}, Note(kind=kind, payload=payload, actor=actor))
 
 
 def _fitting(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_veil.privacy.errors import InternalError, ReleaseError
 from airflow_veil.privacy.ledger.canonical import canonical_json
@@ -260,7 +260,24 @@ def _note(
             "output_digest": manifest.digest_of(manifest.output_of(each)),
         }
         note = Note(kind="synthetic.drawn", payload=payload, actor=actor)
+        draft(workspace, release, facts, note)
+
+
+def draft(workspace: Workspace, release: ReleaseRecord, facts: Mapping[str, Any], note: Note) -> None:
+    """Add facts to the draft of a table; where another run of the same was faster and has published it, it is through.
+
+    The same model and seed give the same rows, so what was published is what would have been; what is staged goes.
+
+    Raises:
+        ReleaseError: It is not staged any more, and was not published.
+        LedgerError: The ledger cannot be used.
+    """
+    try:
         workspace.ledger.draft(release.release_id, facts, note)
+    except ReleaseError:
+        if workspace.ledger.release(release.release_id).state not in PUBLISHED:
+            raise
+        workspace.destination.discard(release.dataset, release.release_id)
 
 
 def _lineage(

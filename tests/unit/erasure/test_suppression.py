@@ -298,6 +298,7 @@ class TestRelease:
         assert done[0].lineage is not None
         assert done[0].lineage.input.rows == 120
         told = caplog.text + erased.manifest("lines") + published.payload + repr(done)
+        told = told.replace(str(erased.path), "")
         # Numbers that stand for themselves: digests, and times, hold any three digits by chance.
         assert not re.search(r"(?<![0-9a-z.])(?:104|105|114|115)(?![0-9a-z])", told)
 

@@ -57,6 +57,7 @@ class TestSweep:
             "after": word or "P1D",
             "runs": swept,
             "attempts": {"people": 1} if swept else {},
+            "models": 0,
         }
         assert bool(shop.staged()) != bool(swept)
 
