@@ -164,17 +164,22 @@ def _finding(path: Path, finding: Finding, *, level: Level, broken: bool = False
 
 def _failure(path: Path, loaded: LoadedPolicy, step: Step, dataset: str, error: VeilError) -> Item:
     """What kept something from being looked at."""
+    said = f"{dataset} could not be looked at"
+    return replace(_wrong(path, loaded, f"{step.value}/could-not-run", dataset, said, error), broken=True)
+
+
+def _wrong(path: Path, loaded: LoadedPolicy, rule: str, dataset: str, said: str, error: VeilError) -> Item:
+    """What an error says of a data set."""
     where = f"{error.where}: " if error.where else ""
-    item = item_at(
+    return item_at(
         path,
         loaded,
         ("datasets", dataset),
         level=Level.ERROR,
-        rule=f"{step.value}/{'could-not-run'}",
-        message=f"{dataset} could not be looked at: {where}{error.what.rstrip('.')}",
+        rule=rule,
+        message=f"{said}: {where}{error.what.rstrip('.')}",
         fix=error.fix or error.expected,
     )
-    return replace(item, broken=True)
 
 
 def _source(loaded: LoadedPolicy, dataset: str, uri: str | None = None) -> Source:
@@ -206,17 +211,8 @@ def _measured(
         return tuple(_told(path, loaded, dataset, sampled(loaded, dataset, opened(), rows=rows)))
     except (SchemaError, TransformError) as error:
         kind = "schema" if isinstance(error, SchemaError) else "treatment"
-        where = f"{error.where}: " if error.where else ""
-        item = item_at(
-            path,
-            loaded,
-            ("datasets", dataset),
-            level=Level.ERROR,
-            rule=f"risk/{kind}",
-            message=f"the sample of {dataset} cannot be released: {where}{error.what.rstrip('.')}",
-            fix=error.fix or error.expected,
-        )
-        return (item,)
+        said = f"the sample of {dataset} cannot be released"
+        return (_wrong(path, loaded, f"risk/{kind}", dataset, said, error),)
     except InternalError:
         raise
     except VeilError as error:

@@ -71,6 +71,39 @@ class _AfterSynthesisOperator(_SynthesisOperator):
         return SyntheticReference.from_xcom(self.after, dataset=self.dataset)
 
 
+class _DrawingOperator(_SynthesisOperator):
+    """A task that draws rows.
+
+    Args:
+        rows: How many, of the table that refers to no other; as the policy says if None.
+        given: Values that columns have in every row: a release of its own, under a suffix.
+        suffix: What tells that release from the one of the whole; needed with `given`.
+        seed: What rows are drawn by; the policy's if None.
+    """
+
+    template_fields: Sequence[str] = (*_SynthesisOperator.template_fields, "given", "suffix")
+
+    def __init__(
+        self,
+        *,
+        rows: int | None = None,
+        given: Given | None = None,
+        suffix: str = "",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rows = rows
+        self.given = given
+        self.suffix = suffix
+        self.seed = seed
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is asked of the drawing."""
+        return {"rows": self.rows, "given": self.given, "suffix": self.suffix, "seed": self.seed}
+
+
 class FitModelOperator(_SynthesisOperator):
     """Fit the model of a synthesis, and keep it, sealed.
 
@@ -96,7 +129,7 @@ class FitModelOperator(_SynthesisOperator):
         return synthesize.planned_fit(workspace, self.dataset)
 
 
-class SynthesizeOperator(_AfterSynthesisOperator):
+class SynthesizeOperator(_AfterSynthesisOperator, _DrawingOperator):
     """Draw rows from a fitted model, and stage them beside the destination, in constant memory.
 
     Args:
@@ -107,21 +140,6 @@ class SynthesizeOperator(_AfterSynthesisOperator):
     """
 
     template_fields: Sequence[str] = (*_AfterSynthesisOperator.template_fields, "given", "suffix")
-
-    def __init__(
-        self,
-        *,
-        rows: int | None = None,
-        given: Given | None = None,
-        suffix: str = "",
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.rows = rows
-        self.given = given
-        self.suffix = suffix
-        self.seed = seed
 
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
         """Draw and stage; hands on releases and counts."""
@@ -134,10 +152,7 @@ class SynthesizeOperator(_AfterSynthesisOperator):
                 interval_of(context),
                 actor=actor(context),
                 progress=self.log.info,
-                rows=self.rows,
-                given=self.given,
-                suffix=self.suffix,
-                seed=self.seed,
+                **self.asked,
             )
         )
 
@@ -194,7 +209,7 @@ class ScrubSyntheticOperator(_SynthesisOperator):
         return {"own": scrubbed.own, "orphans": scrubbed.orphans}
 
 
-class SyntheticDataOperator(_SynthesisOperator):
+class SyntheticDataOperator(_DrawingOperator):
     """Fit a model, draw rows, evaluate them and publish them, in one task: for DAGs of your own.
 
     With `given` it is conditional sampling: rows in which columns have the given values, released under a suffix,
@@ -207,23 +222,6 @@ class SyntheticDataOperator(_SynthesisOperator):
         seed: What rows are drawn by; the policy's if None.
     """
 
-    template_fields: Sequence[str] = (*_SynthesisOperator.template_fields, "given", "suffix")
-
-    def __init__(
-        self,
-        *,
-        rows: int | None = None,
-        given: Given | None = None,
-        suffix: str = "",
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.rows = rows
-        self.given = given
-        self.suffix = suffix
-        self.seed = seed
-
     def run(self, workspace: Workspace, context: Context) -> dict[str, Any]:
         """All steps; hands on the release, and tells its assets."""
         from airflow_veil.privacy.release import synthesize
@@ -234,10 +232,7 @@ class SyntheticDataOperator(_SynthesisOperator):
             interval_of(context),
             actor=actor(context),
             progress=self.log.info,
-            rows=self.rows,
-            given=self.given,
-            suffix=self.suffix,
-            seed=self.seed,
+            **self.asked,
         )
         for step in steps[:-1]:
             self.log.info("%s", step.summary)

@@ -18,6 +18,7 @@ from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.evaluation.evaluate import Evaluation
 from airflow_veil.privacy.evaluation.tables import Trio, is_number, known, numbers
 from airflow_veil.privacy.lazy import np, pa, pc
+from airflow_veil.privacy.pages.chart import SERIES
 from airflow_veil.privacy.risk.association import cramers_v, pearson
 from airflow_veil.privacy.risk.utility import binned
 
@@ -31,7 +32,8 @@ MOST_BARS = 8
 MOST_COLUMNS = 15
 BINS = 20
 _LONGEST = 16
-_BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#6B6B6B"
+_BLUE, _VERMILION = SERIES[:2]
+_GREY = "#6b6b6b"
 _PANELS = 3
 
 

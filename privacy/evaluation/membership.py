@@ -31,7 +31,7 @@ from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.evaluation.neighbours import neighbours
 from airflow_veil.privacy.evaluation.tables import Rows, Trio, encode, stacked
 from airflow_veil.privacy.lazy import np, pa
-from airflow_veil.privacy.risk.attacks.attack import CONFIDENCE
+from airflow_veil.privacy.risk.attacks.attack import CONFIDENCE, clopper_pearson
 
 Refit: TypeAlias = Callable[[pa.Table, int], pa.Table]
 """Fits the same synthesizer on other rows, by a seed, and returns synthetic rows."""
@@ -304,16 +304,6 @@ def true_positives(
     hits = int((members > threshold).sum())
     low, high = clopper_pearson(hits, len(members), confidence)
     return TruePositives(fpr=fpr, needed=needed, allowed=allowed, tpr=hits / len(members), low=low, high=high)
-
-
-def clopper_pearson(hits: int, tries: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The exact interval of a share."""
-    from scipy.stats import beta
-
-    tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, hits, tries - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, tries - hits)) if hits < tries else 1.0
-    return low, high
 
 
 def _some(count: int, most: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ from airflow_veil.privacy.gate.figures import figures_of
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.policy.check_gate import AT_LEAST
 
-_GOOD = (ReleaseState.CURRENT, ReleaseState.SUPERSEDED, ReleaseState.EXPIRED)
+GOOD = (ReleaseState.CURRENT, ReleaseState.SUPERSEDED, ReleaseState.EXPIRED)
 """What was published and not found bad."""
 _DIGITS = 12
 """Differences are rounded to so many digits: 0.3 - 0.2 is 0.1 here."""
@@ -46,7 +46,7 @@ def history(releases: Iterable[ReleaseRecord], *, destination: str) -> tuple[Poi
     good = [
         record
         for record in releases
-        if record.state in _GOOD and record.destination == destination and record.published_seq is not None
+        if record.state in GOOD and record.destination == destination and record.published_seq is not None
     ]
     good.sort(key=lambda record: (record.state is ReleaseState.CURRENT, record.published_seq), reverse=True)
     return tuple(Point(release_id=r.release_id, figures=figures_of(r.manifest or {})) for r in good)

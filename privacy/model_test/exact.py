@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from airflow_veil.privacy.lazy import np
-from airflow_veil.privacy.risk.attacks.attack import CONFIDENCE
+from airflow_veil.privacy.risk.attacks.attack import CONFIDENCE, clopper_pearson
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -38,11 +38,7 @@ class Interval:
 
 def share(found: float, tries: int, confidence: float = CONFIDENCE) -> Interval:
     """Clopper and Pearson's interval of a share; expected successes need not be whole."""
-    from scipy.stats import beta
-
-    tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, found, tries - found + 1)) if found > 0 else 0.0
-    high = float(beta.ppf(1 - tail, found + 1, tries - found)) if found < tries else 1.0
+    low, high = clopper_pearson(found, tries, confidence)
     return Interval(estimate=found / tries, low=low, high=high)
 
 

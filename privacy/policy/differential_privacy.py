@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.policy.names import Name, Period
+from airflow_veil.privacy.policy.one_word import OneWord
 from airflow_veil.privacy.transforms.where import Where
 
 Reason = Annotated[str, StringConstraints(min_length=10)]
@@ -265,8 +266,10 @@ _BARE = ("count", "count_distinct")
 """Words that need no parameters."""
 
 
-class Measure(Described):
+class Measure(OneWord):
     """What is measured of each group: exactly one word."""
+
+    KIND: ClassVar[str] = "measure"
 
     count: Count | None = None
     count_distinct: CountDistinct | None = None
@@ -275,20 +278,6 @@ class Measure(Described):
     variance: Variance | None = None
     histogram: Histogram | None = None
     quantiles: Quantiles | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_word(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = {value: None}
-        if not isinstance(value, dict) or len(value) != 1:
-            raise PydanticCustomError("measure_count", "a measure is exactly one word, with its parameters")
-        return {word: {} if parameters is None else parameters for word, parameters in value.items()}
-
-    @property
-    def word(self) -> str:
-        """Its word."""
-        return next(word for word in type(self).model_fields if getattr(self, word) is not None)
 
     @property
     def of(self) -> Count | CountDistinct | Sum | Mean | Variance | Histogram | Quantiles:

@@ -7,7 +7,7 @@ Direct identifiers and free text are never learned: they are invented, or left o
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -18,6 +18,7 @@ from airflow_veil.privacy.policy.differential_privacy import Bounds, Edges, Spen
 from airflow_veil.privacy.policy.erasure import Exempt
 from airflow_veil.privacy.policy.gate import Share
 from airflow_veil.privacy.policy.names import Name, Period
+from airflow_veil.privacy.policy.one_word import OneWord
 
 _BARE_COLUMNS = ("key", "categories")
 """What a column may be without parameters."""
@@ -214,8 +215,10 @@ class Nothing(Described):
     """Columns by their specification alone; no row is read. For test environments."""
 
 
-class Method(Described):
+class Method(OneWord):
     """How tables are made: exactly one word."""
+
+    KIND: ClassVar[str] = "method"
 
     gaussian_copula: Copula | None = None
     ctgan: Ctgan | None = None
@@ -225,20 +228,6 @@ class Method(Described):
     mst: Mst | None = None
     aim: Aim | None = None
     faker: Nothing | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_word(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = {value: None}
-        if not isinstance(value, dict) or len(value) != 1:
-            raise PydanticCustomError("method_count", "a method is exactly one word, with its parameters")
-        return {word: {} if parameters is None else parameters for word, parameters in value.items()}
-
-    @property
-    def word(self) -> str:
-        """Its word."""
-        return next(word for word in type(self).model_fields if getattr(self, word) is not None)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -324,7 +313,3 @@ class Synthetic(Described):
     """What is made up, by name."""
     schedule: str | None = "@weekly"
     """When the DAG runs (cron or an Airflow preset); null for runs by hand only."""
-
-
-PRIVATE: tuple[Literal["mst", "aim"], ...] = ("mst", "aim")
-"""Methods that are differentially private."""

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_veil.privacy.dp import answer as answers
-from airflow_veil.privacy.dp.loss import Limits, fits
+from airflow_veil.privacy.dp.account import account
+from airflow_veil.privacy.dp.loss import fits
 from airflow_veil.privacy.dp.measurement import Measurement, loss_of, measurements
 from airflow_veil.privacy.dp.mechanism import library
 from airflow_veil.privacy.dp.noise import draw
@@ -120,15 +121,7 @@ def _request(asked: _Asked, *, again: str, reason: str) -> ledger.Request:
 
 def account_of(workspace: Workspace, query: Query) -> ledger.Account:
     """The account that pays, as the policy declares it."""
-    declared = budget_of(workspace.loaded, query)
-    return ledger.Account(
-        name=query.budget,
-        unit=declared.unit,
-        limits=Limits(epsilon=declared.epsilon, rho=declared.rho, delta=declared.delta),
-        per=None if declared.per == "total" else declared.per,
-        starts=declared.starts,
-        renewal=declared.renew,
-    )
+    return account(query.budget, budget_of(workspace.loaded, query))
 
 
 def _answer(asked: _Asked, *, actor: str, again: str, reason: str) -> ledger.StoredAnswer:
@@ -289,8 +282,7 @@ def affordable(workspace: Workspace, name: str, interval: Interval) -> bool:
     """
     query = compile_query(workspace.loaded, name)
     budgets = workspace.ledger.budgets
-    account = account_of(workspace, query)
-    budgets.open(account, actor="veil")
+    budgets.open(account_of(workspace, query), actor="veil")
     request = request_of(workspace, query, interval)
     if budgets.answer(request.answer_id) is not None:
         return True

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.gate import approval
 from airflow_veil.privacy.gate.figures import figures_of
+from airflow_veil.privacy.gate.trend import GOOD
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.period import after
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN = 60
 """How many of a data set's newest releases are shown."""
-_PUBLISHED = (ReleaseState.CURRENT, ReleaseState.SUPERSEDED, ReleaseState.EXPIRED, ReleaseState.ROLLED_BACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +189,7 @@ def _waiting(record: ReleaseRecord, now: datetime) -> Waiting | None:
 
 def _lines(records: Iterable[ReleaseRecord]) -> tuple[Line, ...]:
     """A line a figure, of releases at the destination of the newest one, that were not found bad."""
-    good = [
-        each for each in records if each.state in _PUBLISHED and each.state is not ReleaseState.ROLLED_BACK
-    ]
+    good = [each for each in records if each.state in GOOD]
     if not good:
         return ()
     good = [each for each in good if each.destination == good[0].destination]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_veil.privacy.dp.account import account, limits
 from airflow_veil.privacy.dp.loss import Limits, Loss, told
-from airflow_veil.privacy.dp.mechanism import Mechanism, library
+from airflow_veil.privacy.dp.mechanism import library
 from airflow_veil.privacy.dp.query import unit_path
 from airflow_veil.privacy.errors import BudgetError, SyntheticError
 from airflow_veil.privacy.ledger import budget as ledger
@@ -98,40 +99,17 @@ class Price:
     @property
     def limits(self) -> Limits:
         """What the budget allows."""
-        return Limits(epsilon=self.declared.epsilon, rho=self.declared.rho, delta=self.declared.delta)
+        return limits(self.declared)
 
     @property
     def account(self) -> ledger.Account:
         """The account that pays."""
-        declared = self.declared
-        return ledger.Account(
-            name=self.budget,
-            unit=declared.unit,
-            limits=self.limits,
-            per=None if declared.per == "total" else declared.per,
-            starts=declared.starts,
-            renewal=declared.renew,
-        )
+        return account(self.budget, self.declared)
 
     def events(self, interval: Interval) -> list[ledger.Measurement]:
         """What is going to be drawn, for the ledger: an entry a draw."""
-        return [
-            ledger.Measurement(
-                statistic=one.name,
-                mechanism=one.mechanism.value,
-                # Choices are counted by their loss, marginals by their noise.
-                noise=one.mechanism.value if one.mechanism is Mechanism.NOISY_MAX else one.noise,
-                sensitivity=repr(one.sensitivity),
-                scale=repr(one.scale),
-                loss=one.loss,
-                unit=self.declared.unit,
-                dataset=self.specification.only.name,
-                library=library(),
-                window_start=interval.start,
-                window_end=interval.end,
-            )
-            for one in self.synthesizer.plan()
-        ]
+        drawn = self.synthesizer.measurements(self.declared.unit)
+        return [replace(one, window_start=interval.start, window_end=interval.end) for one in drawn]
 
     def record(self) -> dict[str, Any]:
         """What the manifest tells of the price: read off policy and plan alone."""

@@ -107,6 +107,7 @@ class PrivateSynthesizer:
             ledger.Measurement(
                 statistic=one.name,
                 mechanism=one.mechanism.value,
+                # Choices are counted by their loss, marginals by their noise.
                 noise=one.mechanism.value if one.mechanism is Mechanism.NOISY_MAX else one.noise,
                 sensitivity=repr(one.sensitivity),
                 scale=repr(one.scale),

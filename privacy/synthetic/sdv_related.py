@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_veil.privacy.errors import SyntheticError
-from airflow_veil.privacy.synthetic.envelope import same_versions, unwrapped, versions, wrapped
 from airflow_veil.privacy.synthetic.frames import Finisher, frame_of, learned_of
 from airflow_veil.privacy.synthetic.given import Given
 from airflow_veil.privacy.synthetic.metadata import sdv_constraints, sdv_metadata
+from airflow_veil.privacy.synthetic.sdv_pickle import pickled, unpickled
 from airflow_veil.privacy.synthetic.sdv_scope import sdv_scope
-from airflow_veil.privacy.synthetic.sdv_single import PICKLED, loaded, reseed
+from airflow_veil.privacy.synthetic.sdv_single import reseed
 from airflow_veil.privacy.synthetic.seeds import seed_of
 from airflow_veil.privacy.synthetic.specification import BATCH_ROWS, Specification, TableSpecification
 from airflow_veil.privacy.synthetic.synthesizer import Progress, Tables
@@ -68,14 +68,7 @@ class SdvRelatedModel:
 
     def to_bytes(self) -> bytes:
         """The model; of authenticated bytes `from_bytes` makes it again."""
-        import cloudpickle
-
-        return wrapped(
-            self.specification,
-            cloudpickle.dumps(self.synthesizer),
-            rows=dict(self.fitted_rows),
-            versions=versions(*PICKLED),
-        )
+        return pickled(self.specification, self.synthesizer, dict(self.fitted_rows))
 
     def _drawn(self, count: int, seed: int) -> Mapping[str, Any]:
         """Frames of rows as SDV draws them, some of the first table that refers to none."""
@@ -178,6 +171,4 @@ class SdvRelatedSynthesizer:
 
     def from_bytes(self, content: bytes) -> SdvRelatedModel:
         """A model that `to_bytes` gave; see `Synthesizer.from_bytes`. It is a pickle: only for authenticated bytes."""
-        facts, payload = unwrapped(self.specification, content)
-        same_versions(self.specification, facts)
-        return SdvRelatedModel(self.specification, loaded(payload, self.specification), facts["rows"])
+        return SdvRelatedModel(self.specification, *unpickled(self.specification, content))

@@ -15,12 +15,12 @@ import pyarrow as pa
 from airflow_veil.privacy.errors import InternalError, SyntheticError
 from airflow_veil.privacy.policy.synthetic import Par
 from airflow_veil.privacy.synthetic.coordinates import limits
-from airflow_veil.privacy.synthetic.envelope import same_versions, unwrapped, versions, wrapped
 from airflow_veil.privacy.synthetic.frames import Finisher, frame_of, learned_of
 from airflow_veil.privacy.synthetic.given import Given
 from airflow_veil.privacy.synthetic.metadata import sdv_metadata
+from airflow_veil.privacy.synthetic.sdv_pickle import pickled, unpickled
 from airflow_veil.privacy.synthetic.sdv_scope import sdv_scope
-from airflow_veil.privacy.synthetic.sdv_single import PICKLED, loaded, reseed, reseed_columns
+from airflow_veil.privacy.synthetic.sdv_single import reseed, reseed_columns
 from airflow_veil.privacy.synthetic.seeds import seed_of
 from airflow_veil.privacy.synthetic.specification import Specification
 from airflow_veil.privacy.synthetic.synthesizer import Progress, Tables
@@ -67,14 +67,7 @@ class SdvSequenceModel:
 
     def to_bytes(self) -> bytes:
         """The model; of authenticated bytes `from_bytes` makes it again."""
-        import cloudpickle
-
-        return wrapped(
-            self.specification,
-            cloudpickle.dumps(self.synthesizer),
-            rows=self.fitted_sequences,
-            versions=versions(*PICKLED),
-        )
+        return pickled(self.specification, self.synthesizer, self.fitted_sequences)
 
     def _columns(self, count: int, seed: int, before: int) -> dict[str, pa.Array]:
         """All columns but inventions of some sequences, which are numbered on."""
@@ -126,9 +119,7 @@ class SdvSequenceSynthesizer:
 
     def from_bytes(self, content: bytes) -> SdvSequenceModel:
         """A model that `to_bytes` gave; see `Synthesizer.from_bytes`. It is a pickle: only for authenticated bytes."""
-        facts, payload = unwrapped(self.specification, content)
-        same_versions(self.specification, facts)
-        return SdvSequenceModel(self.specification, loaded(payload, self.specification), facts["rows"])
+        return SdvSequenceModel(self.specification, *unpickled(self.specification, content))
 
     def _new(self, par: Par) -> Any:
         from sdv.metadata import Metadata

@@ -6,7 +6,6 @@ Veeramachaneni, "Modeling Tabular Data using Conditional GAN", 2019.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from airflow_veil.privacy.synthetic.envelope import same_versions, unwrapped, versions, wrapped
 from airflow_veil.privacy.synthetic.frames import Finisher, code_of, frame_of, learned_of
 from airflow_veil.privacy.synthetic.given import Conditions, Given, conditions_of, meeting
 from airflow_veil.privacy.synthetic.metadata import sdv_constraints, sdv_metadata
+from airflow_veil.privacy.synthetic.sdv_pickle import pickled, unpickled
 from airflow_veil.privacy.synthetic.sdv_scope import sdv_scope
 from airflow_veil.privacy.synthetic.seeds import seed_of
 from airflow_veil.privacy.synthetic.specification import BATCH_ROWS, Specification
 from airflow_veil.privacy.synthetic.synthesizer import Progress, Tables
-
-PICKLED = ("sdv", "rdt", "copulas", "ctgan", "deepecho")
-"""Packages that read the pickle of a model; each as it was when it was written."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +61,7 @@ class SdvTableModel:
 
     def to_bytes(self) -> bytes:
         """The model; of authenticated bytes `from_bytes` makes it again."""
-        import cloudpickle
-
-        return wrapped(
-            self.specification,
-            cloudpickle.dumps(self.synthesizer),
-            rows=self.fitted_rows,
-            versions=versions(*PICKLED),
-        )
+        return pickled(self.specification, self.synthesizer, self.fitted_rows)
 
     def _columns(self, count: int, seed: int, conditions: Conditions) -> dict[str, pa.Array]:
         """The learned columns of some rows that meet the conditions."""
@@ -128,9 +117,7 @@ class SdvTableSynthesizer:
 
     def from_bytes(self, content: bytes) -> SdvTableModel:
         """A model that `to_bytes` gave; see `Synthesizer.from_bytes`. It is a pickle: only for authenticated bytes."""
-        facts, payload = unwrapped(self.specification, content)
-        same_versions(self.specification, facts)
-        return SdvTableModel(self.specification, loaded(payload, self.specification), facts["rows"])
+        return SdvTableModel(self.specification, *unpickled(self.specification, content))
 
     def _new(self) -> Any:
         from sdv.metadata import Metadata
@@ -172,9 +159,3 @@ def forget(synthesizer: Any) -> None:
     if sampler is not None:
         sampler._rid_by_cat_cols = []  # noqa: SLF001
         sampler._data_length = 0  # noqa: SLF001
-
-
-def loaded(payload: bytes, specification: Specification) -> Any:
-    """A pickled synthesizer."""
-    with sdv_scope("reading the model", specification.name, seed=0):
-        return pickle.loads(payload)  # noqa: S301 - authenticated by the store, see `envelope`

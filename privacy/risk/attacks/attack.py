@@ -103,6 +103,16 @@ def wilson(rate: float, tries: float, confidence: float = CONFIDENCE) -> tuple[f
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def clopper_pearson(hits: float, tries: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Clopper's and Pearson's exact interval of a share (1934); expected successes need not be whole."""
+    from scipy.stats import beta
+
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, hits, tries - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, tries - hits)) if hits < tries else 1.0
+    return low, high
+
+
 def truth_of(
     truth: np.ndarray[Any, Any] | None, targets: int, rows: int, *, where: str
 ) -> np.ndarray[Any, Any]:

@@ -19,7 +19,7 @@ from airflow_veil.cli.ci_sarif import FINGERPRINT, sarif
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NASTY = "a <b> & \"c\" 'd' ]]> \x00\x1b[31m é \ud800"
-ROOT = Path("/work/repository")
+ROOT = Path("/repositories/shop")
 POLICY = ROOT / "a folder" / "shop.yaml"
 
 
@@ -200,7 +200,7 @@ class TestSarif:
 
     def test_a_file_outside_of_the_repository(self) -> None:
         """Its place is told as it is, and not as if it were below the root."""
-        outside = report(case(item(file=Path("/work/other/p.yaml"))))
+        outside = report(case(item(file=Path("/repositories/other/p.yaml"))))
         (run,) = json.loads(sarif(outside, version="1"))["runs"]
         artifact = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
 

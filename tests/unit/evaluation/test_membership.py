@@ -13,11 +13,11 @@ from airflow_veil.privacy.evaluation.membership import (
     FPRS,
     Membership,
     Refit,
-    clopper_pearson,
     membership,
     true_positives,
 )
 from airflow_veil.privacy.evaluation.tables import Trio
+from airflow_veil.privacy.risk.attacks.attack import clopper_pearson
 
 ROWS = 600
 
