@@ -30,6 +30,7 @@ models:
     description: Tells the label of people.
     intended_use: For tests of this suite.
     limits: It knows three columns.
+    bounds: {membership_tpr_max: 0.08, membership_tpr_strict_max: 0.045, membership_advantage_max: 0.2}
 """
 
 

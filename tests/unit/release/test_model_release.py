@@ -35,6 +35,8 @@ ACTOR = "test:engineer"
 PEOPLE = 1_000
 MOST = 100
 """More moments than a publication has."""
+# An artefact holds the time it was written, and attacks are seeded by its digest: bounds are well away from what they
+# reach, at most 0.055 (0.025 at the strict rate) for coarse trees in 100 tries, 0.09 (0.06) for one that learned all.
 TREE = "trusted_types: [sklearn.tree._tree.Tree]"
 POLICY = """\
 version: 1
@@ -63,6 +65,7 @@ models:
     description: Tells the label of people, *if* it is usual.
     intended_use: For tests of this suite.
     limits: It knows three columns.
+    bounds: {membership_tpr_max: 0.08, membership_tpr_strict_max: 0.045, membership_advantage_max: 0.2}
     card: {tags: [tests], language: [en]}
     trusted_types: [sklearn.tree._tree.Tree]
 """
@@ -202,6 +205,7 @@ class TestPassed:
         third = house.release()
 
         assert second.again
+        assert third.reasons == (), third.verdict
         assert second.release_id == first.release_id != third.release_id
         assert len(known) == 2
         with house.ledger as ledger:
@@ -321,7 +325,7 @@ class TestCard:
             assert f"\n## {title}\n" in text
         assert r"\*if\* it is usual" in text
         assert "**Passed.**" in text
-        assert "| People in the model told to be in it, at 1 % of false alarms | 5 % |" in text
+        assert "| People in the model told to be in it, at 1 % of false alarms | 8 % |" in text
         assert "95 % interval |" not in text
 
     def test_figures_where_the_policy_says_so(self, house: House, known: list[Any]) -> None:
