@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_veil.operators.base import actor, without_values
+from airflow_veil.operators.base import actor
+from airflow_veil.operators.log import LogOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class AnchorEvidenceOperator(BaseOperator):
+class AnchorEvidenceOperator(LogOperator):
     """Sign how the evidence stands and keep that outside the database, if it goes on from what was anchored before.
 
     A log that does not go on from there was changed: the task fails for good, and somebody has to look. That it is
@@ -22,34 +21,22 @@ class AnchorEvidenceOperator(BaseOperator):
     Args:
         to: Where: a file that grows, a folder (ends with a slash if new; a bucket is mounted or synchronised) or a git
             repository.
-        trust: Verifier keys of the same log that signed there before.
-        audit_key_conn_id: Connection of type `veil_audit_key`; the installation's own key file if None.
-        ledger_conn_id: Connection of type `veil_ledger`; the installation's own ledger if None.
+        kwargs: Those of `LogOperator`.
     """
 
     template_fields: Sequence[str] = ("to",)
-    ui_color = "#e6eef5"
 
     def __init__(
         self,
         *,
         to: str,
-        trust: Sequence[str] = (),
-        audit_key_conn_id: str | None = None,
-        ledger_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.to = str(to)
-        self.trust = tuple(trust)
-        self.audit_key_conn_id = audit_key_conn_id
-        self.ledger_conn_id = ledger_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Anchor; whatever goes wrong is told in names and counts only."""
-        return without_values(lambda: self._anchor(context), where=f"anchor, task {self.task_id}")
-
-    def _anchor(self, context: Context) -> dict[str, Any]:
+    def run(self, context: Context) -> dict[str, Any]:
+        """Anchor it; hands on size and root."""
         from airflow_veil.hooks.audit_key import AuditKeyHook
         from airflow_veil.hooks.ledger import LedgerHook
         from airflow_veil.privacy.audit.anchor import anchor

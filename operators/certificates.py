@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_veil.operators.base import actor, without_values
+from airflow_veil.operators.base import actor
+from airflow_veil.operators.log import LogOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ProveCertificatesOperator(BaseOperator):
+class ProveCertificatesOperator(LogOperator):
     """Write the certificates of a folder anew with their proofs, once a checkpoint covers them.
 
     A certificate is issued before the checkpoint that covers it: until then it says that it is not anchored yet. Hands
@@ -23,36 +22,24 @@ class ProveCertificatesOperator(BaseOperator):
     Args:
         anchors: Where the checkpoints are: what `AnchorEvidenceOperator` was given as `to`.
         certificates: The folder; `certificates` in the installation's home if None.
-        trust: Verifier keys of the same log that signed there before, besides the signing key's own.
-        audit_key_conn_id: Connection of type `veil_audit_key`; the installation's own key file if None.
-        ledger_conn_id: Connection of type `veil_ledger`; the installation's own ledger if None.
+        kwargs: Those of `LogOperator`.
     """
 
     template_fields: Sequence[str] = ("anchors", "certificates")
-    ui_color = "#e6eef5"
 
     def __init__(
         self,
         *,
         anchors: str,
         certificates: str | None = None,
-        trust: Sequence[str] = (),
-        audit_key_conn_id: str | None = None,
-        ledger_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.anchors = str(anchors)
         self.certificates = certificates
-        self.trust = tuple(trust)
-        self.audit_key_conn_id = audit_key_conn_id
-        self.ledger_conn_id = ledger_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Prove; whatever goes wrong is told in names and counts only."""
-        return without_values(lambda: self._prove(context), where=f"certificates, task {self.task_id}")
-
-    def _prove(self, context: Context) -> dict[str, Any]:
+    def run(self, context: Context) -> dict[str, Any]:
+        """Prove them; hands on counts."""
         from airflow_veil.hooks.audit_key import AuditKeyHook
         from airflow_veil.hooks.ledger import LedgerHook
         from airflow_veil.hooks.settings import settings

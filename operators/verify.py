@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_veil.operators.base import actor, without_values
+from airflow_veil.operators.base import actor
+from airflow_veil.operators.log import LogOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class VerifyEvidenceOperator(BaseOperator):
+class VerifyEvidenceOperator(LogOperator):
     """Read every entry, compute every digest anew, and compare with the checkpoints that were anchored.
 
     Anything that was changed, moved, put in, left out or cut off fails the task for good, with the number of the first
@@ -22,34 +21,22 @@ class VerifyEvidenceOperator(BaseOperator):
 
     Args:
         anchors: Where the checkpoints are: what `AnchorEvidenceOperator` was given as `to`.
-        trust: Verifier keys of the same log that signed there before, besides the signing key's own.
-        audit_key_conn_id: Connection of type `veil_audit_key`; the installation's own key file if None.
-        ledger_conn_id: Connection of type `veil_ledger`; the installation's own ledger if None.
+        kwargs: Those of `LogOperator`.
     """
 
     template_fields: Sequence[str] = ("anchors",)
-    ui_color = "#e6eef5"
 
     def __init__(
         self,
         *,
         anchors: str,
-        trust: Sequence[str] = (),
-        audit_key_conn_id: str | None = None,
-        ledger_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.anchors = str(anchors)
-        self.trust = tuple(trust)
-        self.audit_key_conn_id = audit_key_conn_id
-        self.ledger_conn_id = ledger_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Verify; whatever goes wrong is told in names and counts only."""
-        return without_values(lambda: self._verify(context), where=f"verify, task {self.task_id}")
-
-    def _verify(self, context: Context) -> dict[str, Any]:
+    def run(self, context: Context) -> dict[str, Any]:
+        """Verify it; hands on counts and the root."""
         from airflow_veil.hooks.audit_key import AuditKeyHook
         from airflow_veil.hooks.ledger import LedgerHook
         from airflow_veil.privacy.audit.anchor import checkpoints

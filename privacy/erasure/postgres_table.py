@@ -28,8 +28,8 @@ from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.rewriting import postgres_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
 from airflow_veil.privacy.rewriting.loss import Loss
-from airflow_veil.privacy.rewriting.table_columns import check_there
 from airflow_veil.privacy.storage.postgres import PostgresSource
+from airflow_veil.privacy.storage.there import check_there
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -106,7 +106,7 @@ class PostgresStore:
     def _check(self, connection: Connection, matcher: Matcher, keys: Sequence[str]) -> int:
         emptied = matcher.emptied
         oid = postgres_rows.check(connection, self.source, deletes=matcher.deletes, updates=bool(emptied))
-        check_there(self.source, [*matcher.columns, *keys, *emptied])
+        check_there([*matcher.columns, *keys, *emptied], self.source.schema().names, self.source.where)
         postgres_rows.check_cells(connection, self.source, oid, emptied)
         return oid
 

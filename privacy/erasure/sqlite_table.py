@@ -23,9 +23,9 @@ from airflow_veil.privacy.erasure.store import Changed, Found, Frozen, Tally
 from airflow_veil.privacy.retention.holds import Keeper
 from airflow_veil.privacy.rewriting import sqlite_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
-from airflow_veil.privacy.rewriting.table_columns import check_there
 from airflow_veil.privacy.storage.sqlite import FETCH_ROWS, SqliteSource
 from airflow_veil.privacy.storage.table_name import quoted
+from airflow_veil.privacy.storage.there import check_there
 
 _READING = "looking for people"
 
@@ -92,7 +92,9 @@ class SqliteStore:
 
     def _check(self, connection: sqlite3.Connection, matcher: Matcher, keys: Sequence[str]) -> None:
         sqlite_rows.check(connection, self.source)
-        check_there(self.source, [*matcher.columns, *keys, *matcher.emptied])
+        check_there(
+            [*matcher.columns, *keys, *matcher.emptied], self.source.schema().names, self.source.where
+        )
         sqlite_rows.check_cells(connection, self.source, matcher.emptied)
 
     def _found(

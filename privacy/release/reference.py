@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 from airflow_veil.privacy.errors import ReleaseError
 
@@ -39,25 +39,52 @@ class Reference:
         return asdict(self)
 
     @classmethod
-    def from_xcom(cls, value: Any, *, dataset: str) -> Reference:
+    def from_xcom(cls, value: Any, *, dataset: str) -> Self:
         """Take up what the task before handed on.
 
         Raises:
             ReleaseError: It is not a reference, or one to another data set.
         """
-        try:
-            reference = cls(**value)
-        except TypeError:
-            raise ReleaseError(
-                "The task before handed on no release",
-                where=dataset,
-                expected="the output of a task of this suite",
-                fix="pass `after=<task>.output`",
-            ) from None
-        if reference.dataset != dataset:
-            raise ReleaseError(
-                f"The task before handed on a release of {reference.dataset}",
-                where=dataset,
-                fix="chain tasks of one data set",
-            )
-        return reference
+        return taken_up(cls, value, dataset, release="release", of="data set")
+
+
+class Handed(Protocol):
+    """What tasks hand to each other says what it is of."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of what it is of."""
+
+
+H = TypeVar("H", bound=Handed)
+
+
+def taken_up(kind: type[H], value: Any, dataset: str, *, release: str, of: str) -> H:
+    """What the task before handed on.
+
+    Args:
+        kind: What it should be.
+        value: What came by XCom.
+        dataset: Of what it should be.
+        release: The word for what is handed on.
+        of: The word for what it is of.
+
+    Raises:
+        ReleaseError: It is nothing of the kind, or of something else.
+    """
+    try:
+        reference = kind(**value)
+    except TypeError:
+        raise ReleaseError(
+            f"The task before handed on no {release}",
+            where=dataset,
+            expected=f"the output of a task of a {release}",
+            fix="pass `after=<task>.output`",
+        ) from None
+    if reference.dataset != dataset:
+        raise ReleaseError(
+            f"The task before handed on a release of {reference.dataset}",
+            where=dataset,
+            fix=f"chain tasks of one {of}",
+        )
+    return reference

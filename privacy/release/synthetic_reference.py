@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from airflow_veil.privacy.errors import ReleaseError
 from airflow_veil.privacy.lineage.model import LineageRecord
-from airflow_veil.privacy.release.reference import Reference
+from airflow_veil.privacy.release.reference import Reference, taken_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,28 +60,13 @@ class SyntheticReference:
         return {**asdict(self), "releases": dict(self.releases), "rows": dict(self.rows)}
 
     @classmethod
-    def from_xcom(cls, value: Any, *, dataset: str) -> SyntheticReference:
+    def from_xcom(cls, value: Any, *, dataset: str) -> Self:
         """Take up what the task before handed on.
 
         Raises:
             ReleaseError: It is not a reference, or one to another synthesis.
         """
-        try:
-            reference = cls(**value)
-        except TypeError:
-            raise ReleaseError(
-                "The task before handed on no synthetic release",
-                where=dataset,
-                expected="the output of a task of a synthetic release",
-                fix="pass `after=<task>.output`",
-            ) from None
-        if reference.dataset != dataset:
-            raise ReleaseError(
-                f"The task before handed on a release of {reference.dataset}",
-                where=dataset,
-                fix="chain tasks of one synthesis",
-            )
-        return reference
+        return taken_up(cls, value, dataset, release="synthetic release", of="synthesis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

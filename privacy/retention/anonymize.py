@@ -6,7 +6,7 @@ cells themselves, a second run finds nothing to do, and files that are done keep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from airflow_veil.privacy.errors import SchemaError, TransformError
 from airflow_veil.privacy.retention.counts import Counts
 from airflow_veil.privacy.rewriting.loss import Loss, Mask, Treat
 from airflow_veil.privacy.storage.batches import plain
+from airflow_veil.privacy.storage.there import check_there
 from airflow_veil.privacy.transforms.base import Binding
 from airflow_veil.privacy.transforms.family import family_of
 
@@ -99,7 +100,7 @@ def cells_of(
     Raises:
         SchemaError: A column is missing, or would not keep its type.
     """
-    _check_there(treatments, schema, where)
+    check_there(treatments, schema.names, where)
     emptied = tuple(name for name, each in treatments.items() if each.word == "null")
     others = {name: each for name, each in treatments.items() if name not in emptied}
     becomes: dict[str, Treat] = {}
@@ -107,12 +108,6 @@ def cells_of(
         kind = plain(schema.field(name).type)
         becomes[name] = _kernel(each, Binding(dataset=dataset, column=name, type=kind, root=root), where)
     return Cells(emptied, becomes)
-
-
-def _check_there(names: Iterable[str], schema: pa.Schema, where: str) -> None:
-    absent = [name for name in names if name not in schema.names]
-    if absent:
-        raise SchemaError(f"there is no column {', '.join(absent)}", where=where)
 
 
 def _kernel(treatment: Transform, binding: Binding, where: str) -> Treat:

@@ -26,8 +26,8 @@ from airflow_veil.privacy.retention.survey import Frozen, Survey
 from airflow_veil.privacy.rewriting import postgres_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
 from airflow_veil.privacy.rewriting.loss import Loss
-from airflow_veil.privacy.rewriting.table_columns import check_there
 from airflow_veil.privacy.storage.postgres import PostgresSource
+from airflow_veil.privacy.storage.there import check_there
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -127,7 +127,7 @@ class PostgresStore:
         oid = postgres_rows.check(connection, self.source, deletes=not changes, updates=changes)
         cells = () if self.cells is None else self.cells.columns
         names = [self.column, *([keeper.column] if keeper.looks and keeper.column else []), *cells]
-        check_there(self.source, names)
+        check_there(names, self.source.schema().names, self.source.where)
         postgres_rows.check_cells(
             connection, self.source, oid, () if self.cells is None else self.cells.emptied
         )

@@ -25,9 +25,9 @@ from airflow_veil.privacy.retention.survey import Frozen, Survey
 from airflow_veil.privacy.rewriting import sqlite_rows
 from airflow_veil.privacy.rewriting.holding import under_holds
 from airflow_veil.privacy.rewriting.loss import Loss
-from airflow_veil.privacy.rewriting.table_columns import check_there
 from airflow_veil.privacy.storage.sqlite import FETCH_ROWS, SqliteSource, kept
 from airflow_veil.privacy.storage.table_name import quoted
+from airflow_veil.privacy.storage.there import check_there
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class SqliteStore:
 
     def _check(self, connection: sqlite3.Connection, keeper: Keeper) -> None:
         sqlite_rows.check(connection, self.source)
-        check_there(self.source, self._read_columns(keeper))
+        check_there(self._read_columns(keeper), self.source.schema().names, self.source.where)
         kind = self.source.schema().field(self.column).type
         check_type(kind, column=self.column, where=self.source.where)
         if self.cells is not None:

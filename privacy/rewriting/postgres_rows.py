@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
-from airflow_veil.privacy.rewriting.table_columns import takes_no_null
+from airflow_veil.privacy.rewriting.table_check import check_no_cascade, takes_no_null
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.postgres import PostgresSource
 from airflow_veil.privacy.storage.table_name import quoted
@@ -114,14 +114,7 @@ def check(
             where=where,
             fix="connect as a user with BYPASSRLS, or as the table's owner",
         )
-    others = [row[0] for row in connection.execute(_CASCADES, (oid,))]
-    if others:
-        raise unfit(
-            f"rows of {', '.join(others)} would change with the rows that go",
-            where=where,
-            expected="foreign keys that neither cascade nor set null",
-            fix="give those tables a rule of their own, and let the key restrict",
-        )
+    check_no_cascade([row[0] for row in connection.execute(_CASCADES, (oid,))], where)
     return int(oid)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from airflow_veil.privacy.errors import SchemaError, StorageError
-from airflow_veil.privacy.rewriting.table_columns import takes_no_null
+from airflow_veil.privacy.rewriting.table_check import check_no_cascade, takes_no_null
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.sqlite import WAIT_SECONDS, SqliteSource, arrow_array
 from airflow_veil.privacy.storage.table_name import quoted
@@ -82,14 +82,7 @@ def check(connection: sqlite3.Connection, source: SqliteSource) -> None:
             where=where,
             fix="name the table that has the rows",
         )
-    others = [row[0] for row in connection.execute(_CASCADES, (name,))]
-    if others:
-        raise unfit(
-            f"rows of {', '.join(others)} would change with the rows that go",
-            where=where,
-            expected="foreign keys that neither cascade nor set null",
-            fix="give those tables a rule of their own, and let the key restrict",
-        )
+    check_no_cascade([row[0] for row in connection.execute(_CASCADES, (name,))], where)
 
 
 def check_cells(connection: sqlite3.Connection, source: SqliteSource, names: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from airflow_veil.privacy.storage.batches import rebatch
 from airflow_veil.privacy.storage.failure import storing, unfit
 from airflow_veil.privacy.storage.files import DataFile, FileSet, digest_of
 from airflow_veil.privacy.storage.spread import CSV_BYTES, STRETCHES, thinned
+from airflow_veil.privacy.storage.there import check_there
 
 KINDS = (".csv", ".tsv", ".txt", ".data")
 SUFFIXES = (*KINDS, *(f"{kind}.gz" for kind in KINDS))
@@ -83,7 +84,7 @@ class CsvSource:
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
-        self._check_there(columns)
+        check_there(columns, self._schema.names, str(self.path))
         return rebatch(self._read(list(columns)), batch_rows)
 
     def spread(self, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
@@ -91,7 +92,7 @@ class CsvSource:
 
         Where a row begins in the middle of a file cannot be told, for line ends stand in quotes as well.
         """
-        self._check_there(columns)
+        check_there(columns, self._schema.names, str(self.path))
         files = self._files.files
         count = min(len(files), STRETCHES)
         chosen = [files[place * (len(files) - 1) // max(1, count - 1)] for place in range(count)]
@@ -111,17 +112,9 @@ class CsvSource:
         header = self._header(first)
         for file in others:
             self._check_same(header, self._header(file), file)
-        partitions = self._files.partitions
-        doubled = [name for name in partitions.names if name in header]
-        if doubled:
-            raise SchemaError(f"{', '.join(doubled)} is a column and a partition", where=str(self.path))
-        stored = [pa.field(name, self.types.get(name, pa.string())) for name in header]
-        return pa.schema([*stored, *partitions])
-
-    def _check_there(self, columns: Sequence[str]) -> None:
-        missing = [name for name in columns if name not in self._schema.names]
-        if missing:
-            raise SchemaError(f"there is no column {', '.join(missing)}", where=str(self.path))
+        return self._files.with_partitions(
+            pa.schema([pa.field(name, self.types.get(name, pa.string())) for name in header])
+        )
 
     def _check_same(self, expected: list[str], found: list[str], file: DataFile) -> None:
         if sorted(expected) != sorted(found):

@@ -89,6 +89,17 @@ class FileSet:
             [pa.field(name, self._partition_type(index, name)) for index, name in enumerate(names)]
         )
 
+    def with_partitions(self, stored: pa.Schema) -> pa.Schema:
+        """The columns that are stored in the files, then those of the partitions.
+
+        Raises:
+            SchemaError: A column is both.
+        """
+        doubled = [name for name in self.partitions.names if name in stored.names]
+        if doubled:
+            raise SchemaError(f"{', '.join(doubled)} is a column and a partition", where=str(self.path))
+        return pa.schema([*stored, *self.partitions])
+
     def partition_values(self, file: DataFile) -> dict[str, pa.Scalar]:
         """The hive partition columns of one file.
 

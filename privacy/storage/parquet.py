@@ -20,6 +20,7 @@ from airflow_veil.privacy.storage.durable import HashingFile, sync_folder
 from airflow_veil.privacy.storage.failure import storing, unfit
 from airflow_veil.privacy.storage.files import DataFile, FileSet
 from airflow_veil.privacy.storage.spread import cut, stretches, within
+from airflow_veil.privacy.storage.there import check_there
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 READ_BUFFER = 1 << 20
@@ -75,7 +76,7 @@ class ParquetSource:
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
-        self._check_there(columns)
+        check_there(columns, self._schema.names, str(self.path))
         return rebatch(self._read(list(columns), batch_rows), batch_rows)
 
     def spread(self, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
@@ -83,7 +84,7 @@ class ParquetSource:
 
         Of a row group no more is read than as far as its last stretch goes, and nothing of those without one.
         """
-        self._check_there(columns)
+        check_there(columns, self._schema.names, str(self.path))
         groups = [(file, group, count) for file in self._files.files for group, count in self._groups(file)]
         wanted, start = stretches(sum(count for *_, count in groups), rows), 0
         chosen: dict[DataFile, dict[int, tuple[range, ...]]] = {}
@@ -107,16 +108,7 @@ class ParquetSource:
         schema = self._file_schema(first)
         for file in others:
             _check_same(schema, self._file_schema(file), self._files.where(file))
-        partitions = self._files.partitions
-        doubled = [name for name in partitions.names if name in schema.names]
-        if doubled:
-            raise SchemaError(f"{', '.join(doubled)} is a column and a partition", where=str(self.path))
-        return pa.schema([*schema, *partitions])
-
-    def _check_there(self, columns: Sequence[str]) -> None:
-        missing = [name for name in columns if name not in self._schema.names]
-        if missing:
-            raise SchemaError(f"there is no column {', '.join(missing)}", where=str(self.path))
+        return self._files.with_partitions(schema)
 
     def _groups(self, file: DataFile) -> list[tuple[int, int]]:
         """The row groups of a file, and how many rows each has."""

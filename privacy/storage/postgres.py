@@ -16,6 +16,7 @@ from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Writer, Wr
 from airflow_veil.privacy.storage.batches import plain, plain_array, rebatch
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.table_name import TableName, quoted
+from airflow_veil.privacy.storage.there import check_there
 
 CHUNK_BYTES = 4 << 20
 """How much of the stream is one Arrow batch."""
@@ -169,9 +170,7 @@ class PostgresSource:
             # A scan that joins another one midway would give the rows in another order each time.
             cursor.execute("SET LOCAL synchronize_seqscans = off")
             known = self._columns(cursor)
-            missing = [name for name in columns if name not in known]
-            if missing:
-                raise SchemaError(f"there is no column {', '.join(missing)}", where=self.where)
+            check_there(columns, known, self.where)
             yield from self._stream(cursor, {name: known[name] for name in columns})
 
     def _stream(self, cursor: Any, chosen: dict[str, tuple[pa.DataType, str]]) -> Iterator[pa.RecordBatch]:

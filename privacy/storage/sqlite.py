@@ -23,6 +23,7 @@ from airflow_veil.privacy.storage.base import DatasetIdentity, Types, Writer, Wr
 from airflow_veil.privacy.storage.batches import plain, rebatch
 from airflow_veil.privacy.storage.failure import unfit
 from airflow_veil.privacy.storage.table_name import TableName, quoted
+from airflow_veil.privacy.storage.there import check_there
 
 FETCH_ROWS = 8192
 """Rows that are Python objects at a time; Arrow batches are made of several."""
@@ -148,9 +149,7 @@ class SqliteSource:
         with _asking("reading", self.where), closing(self._connect()) as connection:
             connection.execute("BEGIN")
             known = self._columns(connection)
-            missing = [name for name in columns if name not in known]
-            if missing:
-                raise SchemaError(f"there is no column {', '.join(missing)}", where=self.where)
+            check_there(columns, known, self.where)
             chosen = {name: known[name] for name in columns}
             wanted = ", ".join(sql for _, sql in chosen.values()) or "NULL"
             cursor = connection.execute(f"SELECT {wanted} FROM {self.table.sql}")  # noqa: S608

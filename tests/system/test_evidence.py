@@ -40,7 +40,7 @@ DAGS = Path(__file__).resolve().parent / "dags"
 KEY = SigningKey.generate("example.com/veil")
 READS_ONLY = {"BudgetSensor", "ErasureRequestsSensor"}
 """They look and change nothing; they would add an entry each time for as long as they wait."""
-SHARED = {"after", "base", "step"}
+SHARED = {"after", "base", "log", "step"}
 """Modules of what operators share; nobody uses these classes themselves."""
 
 POLICY = """\

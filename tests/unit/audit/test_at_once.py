@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.at_once import Ready
 from tests.unit.audit.conftest import Log
 
 from airflow_veil.privacy.ledger.ledger import Ledger
 
-APPENDER = Path(__file__).with_name("appender.py")
+APPENDER = "tests.unit.audit.appender"
 PROCESSES = 8
 EACH = 25
-
-
-class Appender(subprocess.Popen[str]):
-    """A process that is ready to append and waits to be told."""
-
-    def __init__(self, url: str, name: str, entries: int) -> None:
-        command = [sys.executable, str(APPENDER), url, name, str(entries)]
-        super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        assert self.stdout is not None
-        assert self.stdout.readline() == "ready\n"
-
-    def go(self) -> None:
-        assert self.stdin is not None
-        self.stdin.write("go\n")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,7 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 class TestProcessesAtOnce:
     def test_make_one_log(self, url: str, tmp_path: Path) -> None:
         """Eight append; every checkpoint that is taken meanwhile is of the one log that comes of it."""
-        appenders = [Appender(url, f"worker-{number}", EACH) for number in range(PROCESSES)]
+        appenders = [Ready(APPENDER, url, f"worker-{number}", str(EACH)) for number in range(PROCESSES)]
         for appender in appenders:
             appender.go()
         with Ledger.open(url) as ledger:
@@ -66,7 +51,7 @@ class TestKilledProcess:
         with Ledger.open(url) as ledger:
             log = Log(ledger, tmp_path / "checkpoints.txt")
             for number in range(6):
-                appender = Appender(url, f"killed-{number}", 1_000_000)
+                appender = Ready(APPENDER, url, f"killed-{number}", str(1_000_000))
                 appender.go()
                 assert appender.stdout is not None
                 for _ in range(2 + number):

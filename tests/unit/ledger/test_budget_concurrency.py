@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
+from tests.unit.at_once import Ready
 from tests.unit.ledger.budget_worker import COST, SHARED
 from tests.unit.ledger.budgeting import ACTOR, account, answered, claimed, measurement, request, spent
 
@@ -18,26 +16,10 @@ from airflow_veil.privacy.ledger.budget import StoredAnswer
 from airflow_veil.privacy.ledger.ledger import Ledger
 from airflow_veil.privacy.ledger.record import utc_now
 
-ROOT = Path(__file__).resolve().parents[3]
+WORKER = "tests.unit.ledger.budget_worker"
 PROCESSES = 8
 ANSWERS = 50
 """How many the budget pays for: 50 times 0.02 is 1."""
-
-
-class Worker(subprocess.Popen[str]):
-    """A process that is ready to use the ledger and waits to be told."""
-
-    def __init__(self, url: str, name: str, *mode: str) -> None:
-        command = [sys.executable, "-m", "tests.unit.ledger.budget_worker", url, name, *mode]
-        super().__init__(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self.stdout is not None
-        assert self.stdout.readline() == "ready\n"
-
-    def go(self) -> None:
-        assert self.stdin is not None
-        self.stdin.write("go\n")
 
 
 def opened(url: str) -> None:
@@ -46,7 +28,7 @@ def opened(url: str) -> None:
 
 
 def killed_after(url: str, step: str) -> None:
-    worker = Worker(url, "killed", "die-after", step)
+    worker = Ready(WORKER, url, "killed", "die-after", step)
     worker.go()
     worker.communicate()
     assert worker.returncode == -signal.SIGKILL
@@ -58,7 +40,7 @@ class TestProcessesAtOnce:
     def test_spend_what_there_is_and_no_more(self, url: str) -> None:
         """They end exactly at the limit, and an answer that all want is drawn once."""
         opened(url)
-        workers = [Worker(url, f"worker-{number}", "spend") for number in range(PROCESSES)]
+        workers = [Ready(WORKER, url, f"worker-{number}", "spend") for number in range(PROCESSES)]
         for worker in workers:
             worker.go()
         printed = [worker.communicate()[0] for worker in workers]
@@ -127,7 +109,7 @@ class TestKilledProcess:
         """Whatever it was doing: every answer has its charge, and every charge its evidence."""
         opened(url)
         for number in range(4):
-            worker = Worker(url, f"killed-{number}", "spend")
+            worker = Ready(WORKER, url, f"killed-{number}", "spend")
             worker.go()
             assert worker.stdout is not None
             # The shared answers are there already, but for the first one.

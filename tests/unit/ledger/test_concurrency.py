@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
+
+from tests.unit.at_once import Ready
 
 from airflow_veil.privacy.ledger.ledger import Ledger
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = "tests.unit.ledger.worker"
 PROCESSES = 8
 ROUNDS = 4
 
 
-class Worker(subprocess.Popen[str]):
-    """A process that is ready to use the ledger and waits to be told."""
-
-    def __init__(self, url: str, name: str, rounds: int) -> None:
-        command = [sys.executable, str(WORKER), url, name, str(rounds)]
-        super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        assert self.stdout is not None
-        assert self.stdout.readline() == "ready\n"
-
-    def go(self) -> None:
-        assert self.stdin is not None
-        self.stdin.write("go\n")
-
-
 def used_by(url: str, names: list[str], rounds: int) -> None:
     """Let processes use the ledger at the same time, from its very first opening."""
-    workers = [Worker(url, name, rounds) for name in names]
+    workers = [Ready(WORKER, url, name, str(rounds)) for name in names]
     for worker in workers:
         worker.go()
     for worker in workers:
-        worker.communicate()
-    assert [worker.returncode for worker in workers] == [0] * len(workers)
+        worker.ended()
 
 
 def assert_in_order(ledger: Ledger) -> None:
@@ -77,7 +61,7 @@ class TestKilledProcess:
     def test_leaves_the_ledger_in_order(self, url: str) -> None:
         """Whenever it is killed, the ledger is as after its last whole step, and the next process goes on."""
         for number in range(5):
-            worker = Worker(url, f"killed-{number}", 1_000_000)
+            worker = Ready(WORKER, url, f"killed-{number}", str(1_000_000))
             worker.go()
             assert worker.stdout is not None
             for _ in range(3):

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
+from tests.unit.at_once import Ready
 from tests.unit.ledger.erasing import POLICY, STEPS, asked
 
 from airflow_veil.privacy.ledger.erasures import RequestState
 from airflow_veil.privacy.ledger.ledger import Ledger
 
-ROOT = Path(__file__).resolve().parents[3]
 WORKER = "tests.unit.ledger.erasure_worker"
 PROCESSES = 8
 
 
-class Worker(subprocess.Popen[str]):
-    """A process that has opened the ledger and waits to be told."""
-
-    def __init__(self, url: str, name: str, command: str) -> None:
-        arguments = [sys.executable, "-m", WORKER, url, name, command]
-        super().__init__(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=ROOT
-        )
-        assert self.stdout is not None
-        assert self.stdout.readline() == "ready\n"
-
-    def go(self) -> None:
-        assert self.stdin is not None
-        self.stdin.write("go\n")
-
-    def ended(self) -> str:
-        output, _ = self.communicate(timeout=300)
-        assert self.returncode == 0
-        return output
-
-
 def at_once(url: str, command: str, processes: int) -> list[str]:
     """Let processes do the same at the same time; gives what they tell."""
-    workers = [Worker(url, f"worker-{number}", command) for number in range(processes)]
+    workers = [Ready(WORKER, url, f"worker-{number}", command) for number in range(processes)]
     for worker in workers:
         worker.go()
     return [worker.ended() for worker in workers]
@@ -93,7 +69,7 @@ class TestKilledProcess:
         with Ledger.open(url) as ledger:
             request = asked(ledger.erasures)
             for number in range(len(STEPS)):
-                worker = Worker(url, f"killed-{number}", "run")
+                worker = Ready(WORKER, url, f"killed-{number}", "run")
                 worker.go()
                 assert worker.stdout is not None
                 # Those that are done before are passed without a word being lost.

@@ -32,7 +32,7 @@ class TestProvider:
         for module in modules:
             importlib.import_module(module)
         root = Path(__file__).resolve().parents[3]
-        bases = {"__init__", "base", "after", "step", "interval"}
+        bases = {"__init__", "base", "after", "step", "interval", "log"}
         named = {module.rpartition(".")[2] for module in info["operators"][0]["python-modules"]}
         assert named == {path.stem for path in (root / "operators").glob("*.py")} - bases
 
