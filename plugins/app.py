@@ -70,6 +70,8 @@ def app() -> FastAPI:
     made.add_api_route("/", _overview, response_class=HTMLResponse)
     made.add_api_route("/datasets/{policy}/{dataset}", _dataset, response_class=HTMLResponse)
     made.add_api_route("/releases/{release_id}", _release, response_class=HTMLResponse)
+    # Who is not logged in does not learn which pages there are.
+    made.add_api_route("/{anything:path}", _nothing, response_class=HTMLResponse)
     made.add_exception_handler(VeilError, _problem)
     return made
 
@@ -122,6 +124,10 @@ def _release(release_id: str, root: Root) -> HTMLResponse:
         )
     back = f"{root}/datasets/{quote(record.policy, safe='')}/{quote(record.dataset, safe='')}"
     return HTMLResponse(card.html(card.card(record.manifest), back=back), headers=HEADERS)
+
+
+def _nothing(anything: str) -> HTMLResponse:  # noqa: ARG001 - its name makes it the path
+    raise ReleaseError("there is no such page", fix="begin at the overview")
 
 
 async def _problem(request: Request, error: Exception) -> HTMLResponse:

@@ -12,8 +12,10 @@ from airflow_veil.privacy.period import after
 from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.gate import Gate
 from airflow_veil.privacy.policy.load import LoadedPolicy
-from airflow_veil.privacy.policy.models import ColumnClass
+from airflow_veil.privacy.policy.models import Column, ColumnClass, Dataset
 from airflow_veil.privacy.policy.source_map import Path
+from airflow_veil.privacy.policy.utility import NOT_MEASURED, SAME_VALUES
+from airflow_veil.privacy.transforms.generalize import Generalize
 
 AT_LEAST = frozenset({"k", "distinct_l", "kept_rows"})
 """Figures that are worse where they are smaller; all others are worse where they are greater."""
@@ -23,6 +25,10 @@ OF_SENSITIVE = frozenset({"distinct_l", "t_max"})
 """Figures of sensitive columns, too."""
 OF_UTILITY = frozenset({"distance_max", "association_max", "loss_max", "score_drop_max"})
 """Figures of utility for which the source is read once more."""
+_COMPARED = {"distance_max": 1, "association_max": 2}
+"""How many columns must be comparable with the source for a figure."""
+_OF_NUMBERS = ("width", "edges", "round_to", "digits", "bottom", "top", "geo")
+"""The forms of `generalize` that numbers have."""
 _PLACE: Path = ("release", "gate")
 _DAY = datetime(2024, 1, 1, tzinfo=UTC)
 """Where periods are counted from, to compare them."""
@@ -69,35 +75,61 @@ def _figures(loaded: LoadedPolicy) -> Iterator[Finding]:
     gate = _gate(loaded)
     if gate is None:
         return
-    kinds = {
-        column.column_class
-        for data in loaded.policy.datasets.values()
-        for column in data.columns.values()
-        if column.transform.word != "drop"
-    }
     for part, bounds in (("deny", gate.deny), ("approve", gate.approve), ("jump", gate.jump)):
         for word in bounds.of():
-            problem = ""
-            if word in OF_RISK and ColumnClass.QUASI_IDENTIFIER not in kinds:
-                problem = "no quasi-identifier leaves"
-            elif word in OF_SENSITIVE and ColumnClass.SENSITIVE not in kinds:
-                problem = "no sensitive column leaves"
-            elif word == "association_max" and not _pairs(loaded):
-                problem = "`release.utility` leaves out `pairs`"
-            elif word == "score_drop_max" and (none := _without_target(loaded)):
-                problem = f"no target under `release.utility` for {', '.join(none)}"
-            elif word == "budget_max" and loaded.policy.differential_privacy is None:
-                problem = "the policy has no privacy budget"
-            if problem:
-                message = f"there is no such figure: {problem}"
+            if missing := _missing(loaded, word):
+                problem, fix = missing
                 yield loaded.finding(
-                    (*_PLACE, part, word),
-                    "gate-figure",
-                    message,
-                    "name a target as `utility: {targets: {data set: column}}`, or remove the bound"
-                    if word == "score_drop_max"
-                    else "give the columns their classes, or remove it",
+                    (*_PLACE, part, word), "gate-figure", f"there is no such figure: {problem}", fix
                 )
+
+
+def _missing(loaded: LoadedPolicy, word: str) -> tuple[str, str] | None:
+    """Why no release of this policy, or not each, has a figure; and what helps."""
+    kinds = {column.column_class for data in loaded.policy.datasets.values() for column in _leaving(data)}
+    classes = "give the columns their classes, or remove it"
+    if word in OF_RISK and ColumnClass.QUASI_IDENTIFIER not in kinds:
+        return "no quasi-identifier leaves", classes
+    if word in OF_SENSITIVE and ColumnClass.SENSITIVE not in kinds:
+        return "no sensitive column leaves", classes
+    if word == "budget_max" and loaded.policy.differential_privacy is None:
+        return "the policy has no privacy budget", "write `differential_privacy.budgets`, or remove it"
+    return _missing_utility(loaded, word)
+
+
+def _missing_utility(loaded: LoadedPolicy, word: str) -> tuple[str, str] | None:
+    if word == "association_max" and not _pairs(loaded):
+        return "`release.utility` leaves out `pairs`", "write `pairs: true`, or remove the bound"
+    if word == "score_drop_max" and (none := _without_target(loaded)):
+        fix = "name a target as `utility: {targets: {data set: column}}`, or remove the bound"
+        return f"no target under `release.utility` for {', '.join(none)}", fix
+    if (needed := _COMPARED.get(word)) and (none := _too_changed(loaded, needed)):
+        problem = f"fewer than {needed} columns" if needed > 1 else "no column"
+        fix = "remove the bound, or let columns be numbers and categories as they are in the source"
+        return f"{problem} of {', '.join(none)} can be compared with the source", fix
+    return None
+
+
+def _leaving(data: Dataset) -> list[Column]:
+    return [column for column in data.columns.values() if column.transform.word != "drop"]
+
+
+def _too_changed(loaded: LoadedPolicy, needed: int) -> tuple[str, ...]:
+    """The data sets that leave with too few columns whose values may be read as the source's are."""
+    return tuple(
+        name
+        for name, data in loaded.policy.datasets.items()
+        if data.releases_rows and sum(_may_be_compared(column) for column in _leaving(data)) < needed
+    )
+
+
+def _may_be_compared(column: Column) -> bool:
+    """A coarser number may be one still; whether it is, is known when the column is bound."""
+    if column.column_class in NOT_MEASURED:
+        return False
+    if isinstance(column.transform, Generalize):
+        return any(getattr(column.transform, form) is not None for form in _OF_NUMBERS)
+    return column.transform.word in SAME_VALUES
 
 
 def _targets(loaded: LoadedPolicy) -> Iterator[Finding]:
@@ -106,8 +138,7 @@ def _targets(loaded: LoadedPolicy) -> Iterator[Finding]:
     for dataset, name in (told.targets if told else {}).items():
         data = loaded.policy.datasets.get(dataset)
         column = data.columns.get(name) if data else None
-        outside = (ColumnClass.DIRECT_IDENTIFIER, ColumnClass.FREE_TEXT)
-        if column is None or column.transform.word == "drop" or column.column_class in outside:
+        if column is None or column.transform.word == "drop" or column.column_class in NOT_MEASURED:
             yield loaded.finding(
                 ("release", "utility", "targets", dataset),
                 "utility-target",

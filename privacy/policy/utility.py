@@ -9,6 +9,10 @@ from pydantic import Field
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.policy.names import Name
 
+SAME_VALUES = frozenset({"keep", "null", "constant", "noise", "date_shift"})
+"""Treatments whose values are to be read as the source's are."""
+NOT_MEASURED = frozenset({"direct_identifier", "free_text"})
+"""Classes of columns that tell nothing by their distribution."""
 DEFAULT_ROWS = 100_000
 """Rows of either side that utility is measured on where the policy does not say."""
 

@@ -20,16 +20,13 @@ import pyarrow as pa
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.plan.plan import Plan, PlannedColumn
 from airflow_veil.privacy.policy.check_gate import OF_UTILITY
-from airflow_veil.privacy.policy.models import ColumnClass
 from airflow_veil.privacy.policy.types import same_type
-from airflow_veil.privacy.policy.utility import UtilityMeasure
+from airflow_veil.privacy.policy.utility import NOT_MEASURED, SAME_VALUES, UtilityMeasure
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.risk.sample import sample
 from airflow_veil.privacy.risk.utility import ColumnUtility, Utility, score, utility
 from airflow_veil.privacy.storage.base import Source
 
-_SAME = frozenset({"keep", "null", "constant", "noise", "date_shift"})
-"""Treatments whose values are to be read as the source's are."""
 _SEED = 0
 
 
@@ -65,11 +62,7 @@ def utility_staged(
     made_of = draft.get("source", {}).get("fingerprint")
     if not made_of or source.fingerprint() != made_of:
         return None
-    columns = [
-        column.name
-        for column in plan.released
-        if column.column_class not in (ColumnClass.DIRECT_IDENTIFIER, ColumnClass.FREE_TEXT)
-    ]
+    columns = [column.name for column in plan.released if column.column_class not in NOT_MEASURED]
     target = how.targets.get(plan.dataset)
     names = list(dict.fromkeys([*columns, *([target] if target else [])]))
     before, rows = sample(source, names, how.rows, seed=_SEED)
@@ -119,7 +112,7 @@ def _is_compared(column: PlannedColumn, draft: Mapping[str, Any]) -> bool:
     """Whether a column's values are to be read as the source's are."""
     levels = draft.get("anonymization", {}).get("recoding", {}).get("levels", {})
     number = pa.types.is_integer(column.source_type) or pa.types.is_floating(column.source_type)
-    kept = column.transform.word in _SAME or (column.transform.word == "generalize" and number)
+    kept = column.transform.word in SAME_VALUES or (column.transform.word == "generalize" and number)
     return (
         kept
         and not levels.get(column.name)

@@ -85,13 +85,20 @@ class TestWhoMaySee:
         """Whatever routes there are, each asks who is there; and there is no page of the API."""
         routes = [route.path for route in app().routes]  # type: ignore[attr-defined]
 
-        assert routes == ["/", "/datasets/{policy}/{dataset}", "/releases/{release_id}"]
-        for path in routes:
+        assert routes == ["/", "/datasets/{policy}/{dataset}", "/releases/{release_id}", "/{anything:path}"]
+        for path in (*routes, "/no/such/page", "/docs", "/openapi.json"):
             assert outside.get(PREFIX + path).status_code == 401
             assert outside.get(PREFIX + path, headers={"Authorization": "Bearer bad"}).status_code in (
                 401,
                 403,
             )
+
+    def test_there_is_no_such_page(self, inside: TestClient) -> None:
+        """Who is logged in is told so, in the frame of the pages."""
+        answer = inside.get(f"{PREFIX}/no/such/page")
+
+        assert answer.status_code == 404
+        assert "there is no such page" in answer.text
 
     def test_who_may_not_see_assets(self, inside: TestClient, manager: _Allowed) -> None:
         """A user without the right is refused."""

@@ -80,6 +80,27 @@ class TestRules:
         assert found
         assert text.splitlines()[found[0].line - 1][found[0].column - 1 :].startswith(word)
 
+    @pytest.mark.parametrize(
+        ("word", "treat", "bites"),
+        [
+            ("distance_max", "keep", True),
+            ("distance_max", "{generalize: {round_to: 10}}", True),
+            ("distance_max", "{generalize: {prefix: 1}}", False),
+            ("distance_max", "{token: {domain: ill}}", False),
+            ("association_max", "keep", False),
+        ],
+    )
+    def test_what_can_be_compared(self, tmp_path: Path, word: str, treat: str, bites: bool) -> None:
+        """A bound on a distance needs a column that is still what it was; one on associations two of them."""
+        text = GOOD.replace(GATE, f"{{deny: {{{word}: 0.1}}}}").replace(
+            "class: sensitive, treat: keep", f"class: sensitive, treat: {treat}"
+        )
+
+        found = [each for each in findings(tmp_path, text) if each.rule == "gate-figure"]
+
+        assert len(found) == (0 if bites else 1)
+        assert all("visits can be compared" in each.message for each in found)
+
     def test_a_figure_of_no_column(self, tmp_path: Path) -> None:
         """A bound on what no release has would never bite."""
         text = GOOD.replace("class: sensitive", "class: none").replace(
