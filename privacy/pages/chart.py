@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
 }
@@ -52,12 +54,20 @@ def figure(*, width: float = 4.6, height: float = 2.2) -> tuple[Figure, Axes]:
         width: In inches.
         height: In inches.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with _style, mpl.rc_context(_STYLE):
+    with styled():
         made = Figure(figsize=(width, height), layout="constrained")
         return made, made.subplots()
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """What is made herein has the style of the pages: one figure at a time."""
+    import matplotlib as mpl
+
+    with _style, mpl.rc_context(_STYLE):
+        yield
 
 
 def svg(drawn: Figure, *, title: str = "", describe: str = "", in_page: bool = True) -> str:
@@ -150,11 +160,9 @@ def _dates(axes: Axes, times: Sequence[float]) -> None:
 
 
 def _written(drawn: Figure, form: str, **more: Any) -> bytes:
-    import matplotlib as mpl
-
     out = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-    with _style, mpl.rc_context(_STYLE):
+    with styled():
         drawn.savefig(out, format=form, metadata=metadata, **({"transparent": form == "svg"} | more))
     return out.getvalue()
 

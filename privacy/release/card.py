@@ -7,19 +7,23 @@ figures, and no value of the data.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from airflow_veil.privacy.gate import said
 from airflow_veil.privacy.gate.figures import figures_of
+from airflow_veil.privacy.pages import chart
 from airflow_veil.privacy.pages.frame import template
 from airflow_veil.privacy.policy.check_gate import OF_RISK, OF_UTILITY
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from matplotlib.figure import Figure
 
 DONE = {
     "keep": "left as it is",
@@ -59,6 +63,23 @@ _GATE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A chart of a card.
+
+    Attributes:
+        title: What it shows.
+        describe: The same in a sentence, for who cannot see it.
+        draw: Draws it, when a page is made; matplotlib is imported by then only.
+        wide: Whether it needs the width of the page.
+    """
+
+    title: str
+    describe: str
+    draw: Callable[[], Figure]
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """A part of a card.
 
@@ -67,12 +88,14 @@ class Section:
         said: What it says, a paragraph each.
         columns: Headings of its table; none where it has no table.
         rows: The table.
+        pictures: Charts, which pages alone have.
     """
 
     title: str
     said: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,4 +301,8 @@ def plain(text: str) -> str:
 
 @cache
 def _template() -> Template:
-    return template(__package__, "card.html")
+    return template(__package__, "card.html", {"svg": _svg})
+
+
+def _svg(picture: Picture) -> Markup:
+    return Markup(chart.svg(picture.draw(), title=picture.title, describe=picture.describe))  # noqa: S704 - ours

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from airflow_veil.privacy.release.card import Card, Section, moment, time_of
+from airflow_veil.privacy.release.card import Card, Picture, Section, moment, time_of
 
 LIMITS = (
     "Made up: no row is a real person's.",
@@ -126,7 +127,38 @@ def _evaluation(manifest: Mapping[str, Any]) -> Section:
         return Section(title=title, said=tuple(text))
     text.append("The scores are computed on rows of real people, and shown since the policy says so.")
     return Section(
-        title=title, said=tuple(text), columns=("Figure", "Of this release"), rows=_figures(figures)
+        title=title,
+        said=tuple(text),
+        columns=("Figure", "Of this release"),
+        rows=_figures(figures),
+        pictures=tuple(_pictures(held["charts"])) if "charts" in held else (),
+    )
+
+
+def _pictures(told: Mapping[str, Any]) -> Iterator[Picture]:
+    """A chart of each column, of how pairs of them go together, and of attacks."""
+    from airflow_veil.privacy.evaluation import charts
+    from airflow_veil.privacy.evaluation.shown import Shown
+
+    found = Shown.from_dict(told)
+    for each in found.distributions:
+        yield Picture(
+            title=each.column,
+            describe=f"Shares of {each.column} in the hold-out and in these rows",
+            draw=partial(charts.distribution, each),
+        )
+    if len(found.associations.columns) > 1:
+        yield Picture(
+            title="How pairs of columns go together",
+            describe="For each pair how much stronger they go together in these rows than in the hold-out",
+            draw=partial(charts.associations, found.associations),
+            wide=True,
+        )
+    yield Picture(
+        title="Attacks",
+        describe="How often attacks were right of people the model learned from, and of others, with intervals",
+        draw=partial(charts.attacks, found.attacks, found.confidence),
+        wide=True,
     )
 
 

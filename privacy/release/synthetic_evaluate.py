@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.evaluation.evaluate import Evaluation
     from airflow_veil.privacy.evaluation.judge import Bounds, Reason
     from airflow_veil.privacy.evaluation.membership import Refit
+    from airflow_veil.privacy.evaluation.shown import Declared, Shown
     from airflow_veil.privacy.evaluation.tables import Trio
     from airflow_veil.privacy.policy.synthetic import Evaluate, Synthesis, SyntheticBounds
     from airflow_veil.privacy.release.workspace import Workspace
-    from airflow_veil.privacy.synthetic.specification import Specification
+    from airflow_veil.privacy.synthetic.specification import Specification, TableSpecification
     from airflow_veil.privacy.synthetic.training import Training
 
 Progress = Callable[[str], None]
@@ -73,6 +75,8 @@ def evaluate(
         SchemaError: There are too few rows to tell anything.
         LedgerError: The ledger cannot be used.
     """
+    from airflow_veil.privacy.evaluation.shown import shown
+
     specification = same_specification(workspace, reference)
     synthesis = synthesis_of(workspace, reference.dataset)
     done = replace(reference, step="evaluate")
@@ -96,9 +100,13 @@ def evaluate(
         trio = _trio(workspace, specification, training, table, release)
         found = _measured(workspace, specification, synthesis, training, table, trio)
         if charts is not None:
-            _draw(charts, table, trio, found)
+            _draw(charts, table, shown(trio, found))
         reasons = _judged(found, rules.bounds)
-        _note(workspace, synthesis, release, found, reasons, rules, actor=actor)
+        told = _told_of(found, reasons, rules, release)
+        if synthesis.show_scores:
+            of_policy = declared_of(specification.tables[table])
+            told |= {"figures": found.as_dict(), "charts": shown(trio, found, declared=of_policy).as_dict()}
+        _note(workspace, release, found, reasons, told, actor=actor)
         denied += [f"{table}: {_told(reason)}" for reason in reasons]
     if denied:
         raise SyntheticError(
@@ -163,7 +171,30 @@ def _trio(
     )
 
 
-def _draw(folder: Path, table: str, trio: Trio, found: Evaluation) -> None:
+def declared_of(table: TableSpecification) -> dict[str, Declared]:
+    """What the policy says that the columns hold which are learned; charts for others tell no more than that."""
+    from airflow_veil.privacy.evaluation.shown import Declared
+
+    found = {}
+    for column in table.learned:
+        said = column.declared
+        if said.numbers is not None:
+            low, high = said.numbers.bounds
+            found[column.name] = Declared(bounds=(float(low), float(high)))
+        elif said.dates is not None:
+            first, last = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in said.dates.bounds)
+            found[column.name] = Declared(bounds=(first.timestamp(), last.timestamp()))
+        else:
+            found[column.name] = Declared(values=tuple(_spelled(value) for value in column.values))
+    return found
+
+
+def _spelled(value: object) -> str:
+    """A value of a category, as Arrow spells it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _draw(folder: Path, table: str, told: Shown) -> None:
     """Draw the charts of a table, as SVG and as PNG.
 
     Raises:
@@ -173,9 +204,9 @@ def _draw(folder: Path, table: str, trio: Trio, found: Evaluation) -> None:
     from airflow_veil.privacy.pages.chart import png, svg
 
     drawn = {
-        "distributions": charts.distributions(trio),
-        "associations": charts.correlations(trio),
-        "attacks": charts.attack_rates(found),
+        "distributions": charts.distributions(told.distributions),
+        "associations": charts.associations(told.associations),
+        "attacks": charts.attacks(told.attacks, told.confidence),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -295,28 +326,30 @@ def _told(reason: Reason) -> str:
     return reason.code if reason.of in ("", reason.code) else f"{reason.code} of {reason.of}"
 
 
-def _note(
-    workspace: Workspace,
-    synthesis: Synthesis,
-    release: ReleaseRecord,
-    found: Evaluation,
-    reasons: tuple[Reason, ...],
-    rules: Evaluate,
-    *,
-    actor: str,
-) -> None:
-    """Note the judgement in the draft, and all figures in the evidence, before anybody is told of either."""
-    outcome = _DENY if reasons else _ALLOW
-    told: dict[str, Any] = {
-        "outcome": outcome,
+def _told_of(
+    found: Evaluation, reasons: tuple[Reason, ...], rules: Evaluate, release: ReleaseRecord
+) -> dict[str, Any]:
+    """The judgement, without a score."""
+    return {
+        "outcome": _DENY if reasons else _ALLOW,
         "of": output_digest(release.manifest or {}),
         "bounds": rules.bounds.model_dump(mode="json", exclude_none=True),
         **found.public(),
     }
-    if synthesis.show_scores:
-        told["figures"] = found.as_dict()
+
+
+def _note(
+    workspace: Workspace,
+    release: ReleaseRecord,
+    found: Evaluation,
+    reasons: tuple[Reason, ...],
+    told: dict[str, Any],
+    *,
+    actor: str,
+) -> None:
+    """Note the judgement in the draft, and all figures in the evidence, before anybody is told of either."""
     payload = {
-        "outcome": outcome,
+        "outcome": told["outcome"],
         "of": told["of"],
         "reasons": [reason.as_dict() for reason in reasons],
         "digest": found.digest,

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.airflow
 
 PATIENCE = 300
 """Seconds that anything is waited for: a machine may be slow."""
+THINKING = 8
+"""Seconds that a person takes to answer at least."""
 POLICY = """\
 version: 1
 name: {name}
@@ -94,6 +96,8 @@ class Running:
         """Answer what the gate asks, as soon as it asks."""
         asked = f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/people.gate/-1/hitlDetails"
         self.until(lambda: self.call("GET", asked))
+        # Airflow takes a task for lost that is answered before its scheduler has seen that it waits.
+        time.sleep(THINKING)
         given = {"chosen_options": [option], "params_input": {"reason": reason}}
         self.call("PATCH", asked, given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -26,11 +27,14 @@ from airflow_veil.privacy.errors import (
     SyntheticError,
     TamperedError,
 )
+from airflow_veil.privacy.evaluation.shown import NULL, OTHER
 from airflow_veil.privacy.ledger.models import ModelState
 from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.release import card, service, synthesize
+from airflow_veil.privacy.release.synthetic_evaluate import declared_of
 from airflow_veil.privacy.release.synthetic_names import names_of
 from airflow_veil.privacy.release.synthetic_reference import SyntheticReference
+from airflow_veil.privacy.synthetic.specification import compiled
 
 DENIED = POLICY.replace("singling_out_max: 0.9", "singling_out_max: 0.0")
 
@@ -183,7 +187,8 @@ class TestEvaluation:
 
         assert entry.content["figures"]["fidelity"]
         assert told["evaluation"]["outcome"] == "allow"
-        assert "figures" not in told["evaluation"]
+        assert not {"figures", "charts"} & told["evaluation"].keys()
+        assert "<svg" not in card.html(card.card(told))
         assert "not shown" in card.markdown(card.card(told))
         assert set(done.reference.as_xcom()) == {
             *("policy", "dataset", "interval", "specification", "model_id", "suffix"),
@@ -198,6 +203,26 @@ class TestEvaluation:
 
         assert told["evaluation"]["figures"]
         assert "shown since the policy says so" in card.markdown(card.card(told))
+
+    def test_so_are_charts(self, made: Shop) -> None:
+        """On the card as a page: one of each column, of pairs and of attacks; their bins are the policy's."""
+        made.write(POLICY.replace("      evaluate:\n", "      show_scores: true\n      evaluate:\n"))
+        run(made, "someone")
+        told = released(made, "someone")
+        page = card.html(card.card(told))
+        specification = compiled(made.workspace().loaded.policy, "someone")
+        declared = declared_of(specification.tables["people"])
+
+        shown = told["evaluation"]["charts"]["distributions"]
+        assert [each["column"] for each in shown] == list(declared)
+        assert page.count("<svg") == len(shown) + 2
+        assert re.findall(r"<image|<script|href=.http", page) == []
+        for each in shown:
+            known = declared[each["column"]]
+            if known.values is None:
+                assert (each["bins"][0], each["bins"][-1]) == known.bounds
+            else:
+                assert set(each["bins"]) <= {*known.values, OTHER, NULL}
 
     def test_a_source_that_changed_is_no_hold_out(self, made: Shop) -> None:
         """The rows that the model learned from are not there to be compared with."""
