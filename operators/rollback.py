@@ -48,7 +48,9 @@ class RollbackReleaseOperator(VeilOperator):
         if noted is not None:
             return str(noted)
         current = workspace.ledger.current(
-            workspace.loaded.policy.name, self.dataset, destination=workspace.destination.name
+            workspace.loaded.policy.name,
+            self.dataset,
+            destination=workspace.destination_of(self.dataset).name,
         )
         if current is not None:
             context["task_state_store"].set("replacing", current.release_id)

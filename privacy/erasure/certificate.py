@@ -135,7 +135,7 @@ def _done(workspace: Workspace, request: Request, batch: Batch) -> Iterator[Stor
         elif kind == RELEASES:
             yield Store(store=f"releases of {dataset}", said=_releases(step.done))
         elif kind == MODELS:
-            yield Store(store="models of synthetic data", said=models.told(step.done))
+            yield Store(store="models", said=models.told(step.done))
         else:
             yield Store(
                 store="suppression list", said="Whatever is sent again of the person is left out of releases."
@@ -169,11 +169,11 @@ def _kept(request: Request, batch: Batch) -> Iterator[Kept]:
 
 
 def _drawn(workspace: Workspace, batch: Batch) -> Iterator[Kept]:
-    """Releases of synthetic rows that stay, though the model that they were drawn from is destroyed."""
+    """Releases that stay: of synthetic rows, though their model is destroyed, and of models that were shared."""
     for step in workspace.ledger.erasures.steps(batch.batch_id):
         for release, why in (step.done or {}).get("kept", {}).items() if step.name == MODELS else ():
             word = "private" if why == models.PRIVATE else "exempt"
-            yield Kept(store=f"synthetic release {release}", rows=0, word=word, why=why)
+            yield Kept(store=f"release {release}", rows=0, word=word, why=why)
 
 
 def _verification(request: Request, batch: Batch) -> Iterator[Check]:

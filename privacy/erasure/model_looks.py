@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_veil.privacy.erasure.verify import Check
 from airflow_veil.privacy.ledger.models import LIVE, ModelRecord
-from airflow_veil.privacy.ledger.record import ReleaseState
+from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 from airflow_veil.privacy.storage.base import DatasetIdentity
 from airflow_veil.privacy.synthetic.files_left import files_left
 
@@ -43,6 +43,7 @@ def verify(
         )
         yield _files(workspace, [each for each in own if each.state not in LIVE])
     yield from _releases(workspace, before)
+    yield from _shared(workspace, changed, since)
     for each in records:
         same = {DatasetIdentity(**told) for told in each.learned_from.values()} & set(sources)
         if each.policy != mine and each.state in LIVE and each.begun_at < since and same:
@@ -53,6 +54,33 @@ def verify(
                 found=1,
                 told=f"request the erasure with policy {each.policy}, too",
             )
+
+
+def _shared(workspace: Workspace, changed: Collection[str], since: datetime) -> Iterator[Check]:
+    """Models that were shared, and that people may have been in: of the data sets, or of rows that nobody knows."""
+    policy = workspace.loaded.policy
+    looked = found = allowed = 0
+    for release in workspace.ledger.list(policy.name):
+        told = (release.manifest or {}).get("model")
+        known = told and told["trained_on"] in policy.datasets
+        if told and (told["trained_on"] in changed or not known):
+            looked += 1
+            said = policy.models.get(release.dataset)
+            out = _is_out(release, since)
+            found += out
+            allowed += out and said is not None and said.after_erasure is not None
+    if looked:
+        yield Check(
+            store="models that were shared",
+            what="models that were trained before their data sets were clean, and that others can read",
+            looked_at=looked,
+            found=found,
+            allowed=allowed,
+        )
+
+
+def _is_out(release: ReleaseRecord, since: datetime) -> bool:
+    return release.state in _OUT and release.published_at is not None and release.published_at < since
 
 
 def _files(workspace: Workspace, ended: list[ModelRecord]) -> Check:

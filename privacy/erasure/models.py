@@ -1,4 +1,4 @@
-"""What becomes of models of synthetic data, and of what was drawn from them, when somebody is erased.
+"""What becomes of models, of what was drawn from them, and of those that were shared, when somebody is erased.
 
 Nobody can look into a model for a person. So each that learned from a data set in which the person was, or whose source
 has changed since, so that nobody can say that they were not in it, is stale: its bytes are destroyed, nothing is drawn
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.erasure.dossier import Dossier
 from airflow_veil.privacy.erasure.releases import LIVE, place_of
+from airflow_veil.privacy.erasure.shared_models import may_know, why_it_stays
 from airflow_veil.privacy.errors import ReleaseError, VeilError
 from airflow_veil.privacy.ledger.models import ModelRecord, ModelState
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
@@ -83,7 +84,12 @@ def end_models(workspace: Workspace, dossier: Dossier, *, batch_id: str, actor: 
     for release in ledger.list(workspace.loaded.policy.name):
         model = reached.get(model_of(release) or "")
         if model is not None:
-            _end_release(workspace, release, model, done, batch_id=batch_id, actor=actor)
+            why = PRIVATE if model.private else _exempt(workspace, model.synthesis)
+        elif may_know(workspace, release, dossier):
+            why = why_it_stays(workspace, release)
+        else:
+            continue
+        _end_release(workspace, release, why, done, batch_id=batch_id, actor=actor)
     return done
 
 
@@ -117,13 +123,13 @@ def _changed(workspace: Workspace, record: ModelRecord) -> bool:
 def _end_release(
     workspace: Workspace,
     release: ReleaseRecord,
-    model: ModelRecord,
+    why: str | None,
     done: Ended,
     *,
     batch_id: str,
     actor: str,
 ) -> None:
-    """Discard, withdraw or keep what was drawn from a model."""
+    """Discard, withdraw or, where something says why, keep what was made of a model."""
     at, name = place_of(workspace, release), release.release_id
     if release.state is ReleaseState.STAGED:
         try:
@@ -136,7 +142,6 @@ def _end_release(
         at.destination.discard(release.dataset, name)
     if release.state not in LIVE:
         return
-    why = PRIVATE if model.private else _exempt(workspace, model.synthesis)
     if why is not None:
         done.kept[name] = why
     elif at is None:
@@ -160,8 +165,8 @@ def told(done: Mapping[str, Any]) -> str:
         "destroyed, to be fitted anew without the people of this batch: "
         + ", ".join(f"{count} of {name}" for name, count in stale.items())
         if stale
-        else "no model may have learned of them",
+        else "",
         f"{len(done['withdrawn'])} releases withdrawn" if done["withdrawn"] else "",
         f"{len(done['kept'])} releases stay" if done["kept"] else "",
     ]
-    return f"{'; '.join(filter(None, parts))}."
+    return f"{'; '.join(filter(None, parts)) or 'no model may have learned of them'}."

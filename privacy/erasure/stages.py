@@ -29,5 +29,5 @@ def stages_of(policy: Policy) -> tuple[tuple[str, ...], ...]:
         for name, data in policy.datasets.items()
         if policy.release is not None and data.erasure is not None and data.releases_rows
     )
-    models = (MODELS,) if policy.synthetic is not None else ()
+    models = (MODELS,) if policy.synthetic is not None or policy.models else ()
     return tuple(stage for stage in ((SUPPRESS,), *sources, (*released, *models)) if stage)

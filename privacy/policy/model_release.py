@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_veil.privacy.described import Described
+from airflow_veil.privacy.policy.erasure import Exempt
 from airflow_veil.privacy.policy.gate import Share
 from airflow_veil.privacy.policy.names import Name
 
@@ -121,6 +122,10 @@ class ModelRelease(Described):
     """What loading, fitting and asking it may use."""
     destination: Annotated[str, StringConstraints(min_length=1)] | None = None
     """The folder that it is shared in; the one of `release` where not said."""
+    after_erasure: Exempt | None = None
+    """Why it may stay shared when somebody is erased whom it may have learned of: `{exempt: reason}`.
+
+    Without it, it is withdrawn until another is tested and shared."""
     licence: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]*$")]
     """The identifier of its licence on the Hugging Face Hub, such as apache-2.0; `other` needs `licence_name`."""
     licence_name: str | None = None

@@ -28,6 +28,7 @@ from airflow_veil.privacy.release import manifest
 from airflow_veil.privacy.release.model_card import CARD, markdown, words_of
 from airflow_veil.privacy.release.publish import commit
 from airflow_veil.privacy.release.scrub import seconds_of
+from airflow_veil.privacy.release.synthetic_sources import version_of
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.storage.failure import storing, unfit
 from airflow_veil.privacy.storage.folder import FolderDestination
@@ -114,6 +115,7 @@ class _Asked:
     holdout: pa.Table
     subject: str | None
     sources: Mapping[str, Source]
+    data_version: str | None
 
     @property
     def digest(self) -> str:
@@ -144,7 +146,7 @@ def release_model(workspace: Workspace, name: str, *, actor: str, publish: bool 
     """
     _has_libraries(_model(workspace, name), name)
     asked = _asked(workspace, name)
-    destination = _destination(workspace, asked.model) if publish else None
+    destination = _destination(workspace, name) if publish else None
     identity = _identity(workspace, asked, destination)
     done = ModelDone(
         policy=workspace.loaded.policy.name,
@@ -184,7 +186,7 @@ def planned_model(workspace: Workspace, name: str) -> LineageRecord:
     """The lineage of a model before it is tested."""
     model = _model(workspace, name)
     sources = {side: _source(workspace, rows).identity for side, rows in _sides(model).items()}
-    target = _destination(workspace, model).identity(name)
+    target = _destination(workspace, name).identity(name)
     return of_model(workspace.loaded, name, workspace.loaded.digest, sources, target)
 
 
@@ -202,6 +204,9 @@ def _asked(workspace: Workspace, name: str) -> _Asked:
             fix="find out who changed it; if it is right, write its digest into the policy. It was not loaded",
         )
     sources = {side: _source(workspace, rows) for side, rows in _sides(model).items()}
+    # Before a row is read: what changes meanwhile is another version, and the model is not taken for one of it.
+    trained = model.trained_on.train.dataset
+    version = version_of({trained: sources["train"]}) if trained is not None else None
     subject = _subject(workspace, model)
     columns = tuple(dict.fromkeys([*model.features, model.target, *([subject] if subject else [])]))
     return _Asked(
@@ -213,6 +218,7 @@ def _asked(workspace: Workspace, name: str) -> _Asked:
         holdout=_table(sources["holdout"], columns, name),
         subject=subject,
         sources=sources,
+        data_version=version,
     )
 
 
@@ -301,19 +307,19 @@ def _identity(workspace: Workspace, asked: _Asked, destination: FolderDestinatio
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
 
 
-def _destination(workspace: Workspace, model: ModelRelease) -> FolderDestination:
+def _destination(workspace: Workspace, name: str) -> FolderDestination:
     """The folder that the model is shared in."""
-    uri = workspace.destination_uri or model.destination
-    if uri is None:
-        release = workspace.loaded.policy.release
-        if release is None or not isinstance(release.destination, FileDestination):
-            raise unfit(
-                "there is no folder that a model is shared in",
-                where=workspace.loaded.path.name,
-                fix="add `destination: <folder>` to the model",
-            )
-        uri = release.destination.uri
-    return FolderDestination(local_path(uri, root=workspace.root))
+    release = workspace.loaded.policy.release
+    named = workspace.destination_uri or workspace.loaded.policy.models[name].destination
+    if named is None and (release is None or not isinstance(release.destination, FileDestination)):
+        raise unfit(
+            "there is no folder that a model is shared in",
+            where=workspace.loaded.path.name,
+            fix="add `destination: <folder>` to the model",
+        )
+    found = workspace.destination_of(name)
+    assert isinstance(found, FolderDestination)  # noqa: S101 - so it is named
+    return found
 
 
 def _run_key(identity: str, digest: str) -> str:
@@ -339,6 +345,7 @@ def _leave_evidence(
         "artefact": {"sha256": asked.digest, "bytes": len(asked.artefact), "format": asked.model.format},
         "trusted_types": list(asked.model.trusted_types),
         "rows": asked.rows_digest,
+        "data_version": asked.data_version,
         "bounds": asked.model.bounds.model_dump(mode="json"),
         "attacks": tested.as_dict(),
         "verdict": verdict.as_dict(),

@@ -116,11 +116,12 @@ def rollback(
         ReleaseError: There is no such release, or its rows are gone.
     """
     policy, ledger = workspace.loaded.policy.name, workspace.ledger
-    where = workspace.destination.name
+    destination = workspace.destination_of(dataset)
+    where = destination.name
     target = ledger.current(policy, dataset, destination=where)
     if target is None or replacing in (None, target.release_id):
         target = ledger.rollback_target(policy, dataset, release_id, destination=where)
-    workspace.destination.switch(dataset, target.release_id)
+    destination.switch(dataset, target.release_id)
     target = ledger.rollback(
         policy, dataset, target.release_id, reason=reason, actor=actor, destination=where
     )
@@ -137,7 +138,7 @@ def rollback(
             rows_out=target.rows_out or 0,
         ),
         lineage=lineage.of_copy(
-            made, workspace.destination.identity(dataset), stage="rollback", version=target.release_id
+            made, destination.identity(dataset), stage="rollback", version=target.release_id
         ),
         summary=f"Release {target.release_id} of {dataset} is current again",
     )

@@ -152,6 +152,20 @@ class Workspace:
 
         return FolderDestination(local_path(target.uri, root=self.root), format=target.format)
 
+    def destination_of(self, dataset: str) -> Destination:
+        """Where releases of a name go: a model may have a folder of its own.
+
+        Raises:
+            ReleaseError: Neither the policy nor the caller says where.
+            StorageError: It cannot be opened.
+        """
+        model = self.loaded.policy.models.get(dataset)
+        if model is None or model.destination is None or self.destination_uri is not None:
+            return self.destination
+        from airflow_veil.privacy.storage.folder import FolderDestination
+
+        return FolderDestination(local_path(model.destination, root=self.root))
+
     def __enter__(self) -> Self:
         return self
 

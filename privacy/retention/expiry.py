@@ -49,12 +49,11 @@ def expire(workspace: Workspace, *, actor: str, now: datetime | None = None) -> 
         StorageError: A release cannot be withdrawn; it is ended by the next call.
         LedgerError: The ledger cannot be used.
     """
-    destination = workspace.destination
     found = due(workspace, now)
-    mine = [each for each in found if each.destination == destination.name]
+    mine = [each for each in found if each.destination == workspace.destination_of(each.dataset).name]
     current = 0
     for each in mine:
-        current += destination.current(each.dataset) == each.release_id
+        current += workspace.destination_of(each.dataset).current(each.dataset) == each.release_id
         end(workspace, each, actor=actor)
     return Expired(
         releases=tuple(each.release_id for each in mine), current=current, elsewhere=len(found) - len(mine)
@@ -68,7 +67,7 @@ def end(workspace: Workspace, record: ReleaseRecord, *, actor: str) -> None:
         StorageError: It cannot be withdrawn.
         LedgerError: The ledger cannot be used.
     """
-    workspace.destination.withdraw(record.dataset, record.release_id)
+    workspace.destination_of(record.dataset).withdraw(record.dataset, record.release_id)
     workspace.ledger.expire(record.release_id, actor=actor)
     _show_current(workspace, record)
 
@@ -76,5 +75,6 @@ def end(workspace: Workspace, record: ReleaseRecord, *, actor: str) -> None:
 def _show_current(workspace: Workspace, ended: ReleaseRecord) -> None:
     """Whoever published just then made its release the current one: it must not be hidden with the old one."""
     now = workspace.ledger.current(ended.policy, ended.dataset, destination=ended.destination)
-    if now is not None and workspace.destination.current(ended.dataset) is None:
-        workspace.destination.switch(ended.dataset, now.release_id)
+    destination = workspace.destination_of(ended.dataset)
+    if now is not None and destination.current(ended.dataset) is None:
+        destination.switch(ended.dataset, now.release_id)

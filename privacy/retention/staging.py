@@ -54,8 +54,8 @@ def sweep(workspace: Workspace, *, actor: str) -> Swept:
     queries = policy.differential_privacy.queries if policy.differential_privacy else ()
     # Releases of given values have names that the policy does not know.
     others = {each.dataset for each in workspace.ledger.list(policy.name)} if policy.synthetic else ()
-    names = dict.fromkeys((*policy.datasets, *queries, *sorted(others)))
-    found = {name: workspace.destination.sweep(name, seconds) for name in names}
+    names = dict.fromkeys((*policy.datasets, *queries, *policy.models, *sorted(others)))
+    found = {name: workspace.destination_of(name).sweep(name, seconds) for name in names}
     swept = Swept(
         after=period_of(workspace),
         runs=workspace.scratch.sweep(seconds),

@@ -112,7 +112,7 @@ class TestErasing:
         current = shop.destination.current("someone")
         assert current is not None
         told = facts(shop, concluded)
-        kept = [each for each in told["facts"]["kept"] if each["store"] == f"synthetic release {current}"]
+        kept = [each for each in told["facts"]["kept"] if each["store"] == f"release {current}"]
         assert [each["why"] for each in kept] == ["attacks on each release find nobody"]
 
     def test_what_a_killed_erasure_left_is_mended(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

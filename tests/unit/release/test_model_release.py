@@ -10,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from airflow_veil.privacy.model_test.verdict import Outcome
 from airflow_veil.privacy.release import model_release, service
 from airflow_veil.privacy.release.model_release import ModelDone, release_model
 from airflow_veil.privacy.release.workspace import Workspace, checked
+from airflow_veil.privacy.retention import expiry
 from airflow_veil.privacy.settings import Settings
 from airflow_veil.privacy.storage.folder import FolderDestination
 
 ACTOR = "test:engineer"
-PEOPLE = 1_000
+PEOPLE = 1_200
 MOST = 100
 """More moments than a publication has."""
 # An artefact holds the time it was written, and attacks are seeded by its digest: bounds are well away from what they
@@ -223,6 +225,40 @@ class TestPassed:
 
         assert done.reference.release_id == first.release_id
         assert (house.shared / "current").readlink().name == first.release_id
+
+
+class TestFolderOfItsOwn:
+    """Where a model says that it is shared in another folder than the policy's releases."""
+
+    @pytest.fixture(autouse=True)
+    def elsewhere(self, house: House) -> None:
+        house.say("    licence: apache", "    destination: models\n    licence: apache")
+
+    def test_expires_there(self, house: House, known: list[Any]) -> None:
+        """What others read goes, and the ledger says so."""
+        done = house.release()
+        folder = house.path / "models" / "label"
+        assert (folder / "current").exists()
+
+        with house.workspace() as workspace:
+            ended = expiry.expire(workspace, actor=ACTOR, now=datetime.now(UTC) + timedelta(days=400))
+
+        assert (ended.releases, ended.current, ended.elsewhere) == ((done.release_id,), 1, 0)
+        assert not (folder / "current").exists()
+        assert [path for path in folder.rglob("*") if path.is_file()] == []
+        with house.ledger as ledger:
+            assert ledger.release(str(done.release_id)).state is ReleaseState.EXPIRED
+
+    def test_is_rolled_back_there(self, house: House, known: list[Any]) -> None:
+        """The release before is the current one in its own folder."""
+        first = house.release()
+        house.model(coarse(25))
+        house.release()
+        with house.workspace() as workspace:
+            service.rollback(workspace, "label", release_id=None, reason="ticket 4711", actor=ACTOR)
+
+        assert (house.path / "models" / "label" / "current").readlink().name == first.release_id
+        assert not house.shared.exists()
 
 
 class TestDenied:
