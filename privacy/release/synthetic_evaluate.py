@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_veil.privacy.evaluation.evaluate import Evaluation
-    from airflow_veil.privacy.evaluation.judge import Bounds, Reason
+    from airflow_veil.privacy.evaluation.judge import Reason
     from airflow_veil.privacy.evaluation.membership import Refit
     from airflow_veil.privacy.evaluation.tables import Trio
     from airflow_veil.privacy.policy.synthetic import Evaluate, Synthesis, SyntheticBounds
@@ -97,8 +97,9 @@ def evaluate(
         found = _measured(workspace, specification, synthesis, training, table, trio)
         if charts is not None:
             _draw(charts, table, trio, found)
-        reasons = _judged(found, rules.bounds)
-        _note(workspace, synthesis, release, found, reasons, rules, actor=actor)
+        bounds = bounds_of(rules, found, alone=len(specification.tables) == 1)
+        reasons = _judged(found, bounds)
+        _note(workspace, synthesis, release, found, reasons, bounds, actor=actor)
         denied += [f"{table}: {_told(reason)}" for reason in reasons]
     if denied:
         raise SyntheticError(
@@ -267,27 +268,33 @@ def _refit(specification: Specification, rules: Evaluate, training: Training, ta
 
 
 def _judged(found: Evaluation, bounds: SyntheticBounds) -> tuple[Reason, ...]:
-    from airflow_veil.privacy.evaluation.judge import judge
+    """Why the evaluation does not keep to what applies to the table."""
+    from airflow_veil.privacy.evaluation.judge import Bounds, judge
 
-    return tuple(judge(found, bounds_of(bounds, found)))
+    said = bounds.model_dump()
+    # The word of the policy is for its readers, that of the evaluation says what of matches is bounded.
+    said["match_excess_max"] = said.pop("matches_max")
+    return tuple(judge(found, Bounds(**{**dict.fromkeys(Bounds.__slots__), **said})))
 
 
-def bounds_of(bounds: SyntheticBounds, found: Evaluation) -> Bounds:
-    """The policy's bounds, in the words of the evaluation; what the table has no columns for has no bound."""
-    from airflow_veil.privacy.evaluation.judge import Bounds
+def bounds_of(rules: Evaluate, found: Evaluation, *, alone: bool) -> SyntheticBounds:
+    """The policy's bounds that apply to a table.
 
-    return Bounds(
-        singling_out_max=bounds.singling_out_max,
-        linkability_max=bounds.linkability_max if len(found.asked.columns) > 1 else None,
-        inference_max=bounds.inference_max if found.asked.secrets else None,
-        membership_tpr_max=bounds.membership_tpr_max,
-        match_excess_max=bounds.matches_max,
-        quality_min=bounds.quality_min,
-        diagnostic_min=None,
-        detection_max=None,
-        usefulness_loss_max=None,
-        fairness_max=None,
-    )
+    What it has no columns for has no bound: nothing to link, no secret. Of tables that are made together, those without
+    the `target` have none on models of it. Of a table that is alone the bound stays, and what was not measured denies.
+    """
+    bounds, columns = rules.bounds, found.asked.columns
+    left: set[str] = set()
+    if len(columns) < 2:
+        left.add("linkability_max")
+    if not found.asked.secrets:
+        left.add("inference_max")
+    elsewhere = {name for name in (rules.target, rules.protected) if name is not None and name not in columns}
+    if not alone and rules.target in elsewhere:
+        left.add("usefulness_min")
+    if not alone and elsewhere:
+        left.add("fairness_gap_max")
+    return bounds.model_copy(update=dict.fromkeys(left))
 
 
 def _told(reason: Reason) -> str:
@@ -301,7 +308,7 @@ def _note(
     release: ReleaseRecord,
     found: Evaluation,
     reasons: tuple[Reason, ...],
-    rules: Evaluate,
+    bounds: SyntheticBounds,
     *,
     actor: str,
 ) -> None:
@@ -310,7 +317,7 @@ def _note(
     told: dict[str, Any] = {
         "outcome": outcome,
         "of": output_digest(release.manifest or {}),
-        "bounds": rules.bounds.model_dump(mode="json", exclude_none=True),
+        "bounds": bounds.model_dump(mode="json", exclude_none=True),
         **found.public(),
     }
     if synthesis.show_scores:
