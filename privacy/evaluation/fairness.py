@@ -58,9 +58,17 @@ class Fairness:
     synthetic: Gaps
     real: Gaps
 
+    @property
+    def added(self) -> Gaps:
+        """How much larger the gaps of synthetic rows are; negative where they are smaller, None where one is."""
+        return Gaps(
+            demographic_parity=_added(self.synthetic.demographic_parity, self.real.demographic_parity),
+            equalized_odds=_added(self.synthetic.equalized_odds, self.real.equalized_odds),
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The figures for a machine to read."""
-        return asdict(self)
+        return {**asdict(self), "added": asdict(self.added)}
 
 
 def fairness(tables: Encoded, found: Told, target: str, protected: str) -> Fairness:
@@ -108,6 +116,10 @@ def gaps(truth: np.ndarray[Any, Any], told: np.ndarray[Any, Any], group: np.ndar
         parity += _gap(yes, group)
         odds += _gap(yes[has], group[has]) + _gap(yes[~has], group[~has])
     return Gaps(demographic_parity=max(parity, default=None), equalized_odds=max(odds, default=None))
+
+
+def _added(synthetic: float | None, real: float | None) -> float | None:
+    return None if synthetic is None or real is None else synthetic - real
 
 
 def _gap(yes: np.ndarray[Any, Any], group: np.ndarray[Any, Any]) -> list[float]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_veil.privacy.evaluation.evaluate import Evaluation
+from airflow_veil.privacy.evaluation.fairness import Gaps
 from airflow_veil.privacy.evaluation.membership import Membership
 
 MEMBERSHIP_FPR = 0.01
@@ -38,7 +39,10 @@ class Bounds:
         diagnostic_min: The least diagnostic of SDMetrics: the figure.
         detection_max: The most area under the curve of telling synthetic rows apart: the upper end.
         usefulness_loss_max: The most that a model loses that learned from synthetic rows: the figure.
+        usefulness_min: The least share of what a model of real rows tells beyond a constant that one of synthetic rows
+            tells: the figure; there is none where the model of real rows tells nothing beyond it.
         fairness_max: The largest of both differences, of that model: the figure.
+        fairness_gap_max: By how much they may be larger than those of the model of real rows: the figures.
     """
 
     singling_out_max: float | None = 0.1
@@ -50,7 +54,9 @@ class Bounds:
     diagnostic_min: float | None = 0.9
     detection_max: float | None = None
     usefulness_loss_max: float | None = None
+    usefulness_min: float | None = None
     fairness_max: float | None = None
+    fairness_gap_max: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +129,15 @@ def _figures(evaluation: Evaluation) -> dict[str, list[tuple[str, float | None]]
         "diagnostic": [("", likeness.diagnostic)],
         "detection": [("", likeness.detection.high)],
         "usefulness_loss": [(useful.target, useful.loss)] if useful else [],
-        "fairness": [
-            ("demographic parity", fair.synthetic.demographic_parity),
-            ("equalized odds", fair.synthetic.equalized_odds),
-        ]
-        if fair
-        else [],
+        "usefulness": [(useful.target, useful.share)] if useful else [],
+        "fairness": list(_differences(fair.synthetic)) if fair else [],
+        "fairness_gap": list(_differences(fair.added)) if fair else [],
     }
+
+
+def _differences(gaps: Gaps) -> Iterator[tuple[str, float | None]]:
+    yield "demographic parity", gaps.demographic_parity
+    yield "equalized odds", gaps.equalized_odds
 
 
 def _members(found: Membership | None) -> Iterator[tuple[str, float | None]]:

@@ -51,9 +51,20 @@ class Usefulness:
         """What learning from synthetic rows costs, in the measure's unit; negative where it is better."""
         return self.real - self.synthetic
 
+    @property
+    def share(self) -> float | None:
+        """Of what learning from real rows reaches beyond a constant, the share that learning from synthetic rows does.
+
+        1 where both are as good, 0 where synthetic rows teach nothing, negative where they mislead; None where real
+        rows teach nothing that could be had a share of. A ratio of the scores themselves would not tell: where three in
+        four people have one class, whoever knows nothing reaches nearly as much as the best model.
+        """
+        reached = self.real - self.constant
+        return (self.synthetic - self.constant) / reached if reached > 0 else None
+
     def as_dict(self) -> dict[str, Any]:
         """The figures for a machine to read."""
-        return {**asdict(self), "loss": self.loss}
+        return {**asdict(self), "loss": self.loss, "share": self.share}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from airflow_veil.privacy.policy.finding import Finding
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.policy.made import SECTION, Made, MadeTable, refers, syntheses
 from airflow_veil.privacy.policy.source_map import Path
-from airflow_veil.privacy.policy.synthetic import Par
+from airflow_veil.privacy.policy.synthetic import Evaluate, Par
 from airflow_veil.privacy.synthetic.specification import owner_of, parents_first, parents_of
 
 RELATED = ("hma", "faker")
@@ -273,6 +273,32 @@ def _evaluated(loaded: LoadedPolicy) -> Iterator[Finding]:
         if evaluate.protected is not None and evaluate.target is None:
             message = "a model is fair in what it tells, and there is no `target`"
             yield made.finding(("evaluate", "protected"), "synthetic-evaluated", message, "add `target`")
+        yield from _measurable(made, evaluate)
+
+
+def _measurable(made: Made, evaluate: Evaluate) -> Iterator[Finding]:
+    """What a bound is on can be measured: otherwise every release would be denied."""
+    bounds = evaluate.bounds
+    needed = [("usefulness_min", "target"), ("fairness_gap_max", "target"), ("fairness_gap_max", "protected")]
+    for bound, word in needed:
+        if getattr(bounds, bound) is not None and getattr(evaluate, word) is None:
+            message = f"`{bound}` is a bound on a model, and there is no `{word}`"
+            fix = f"add `{word}`, or remove the bound"
+            yield made.finding(("evaluate", "bounds", bound), "synthetic-bound", message, fix)
+    target = made.root.columns.get(evaluate.target or "")
+    if bounds.fairness_gap_max is not None and target is not None and target.word in ("numbers", "dates"):
+        message = f"fairness is measured of classes, and {evaluate.target} is told as {target.word}"
+        fix = f"declare {evaluate.target} as `categories`, or remove the bound"
+        yield made.finding(("evaluate", "bounds", "fairness_gap_max"), "synthetic-bound", message, fix)
+    if bounds.membership_tpr_max is not None and (
+        made.synthesis.method.private or len(made.synthesis.tables) > 1
+    ):
+        why = (
+            "their noise would have to be paid for" if made.synthesis.method.private else "of one table only"
+        )
+        message = f"no models are fitted anew for the membership attack on `{made.method}`: {why}"
+        fix = "remove the bound"
+        yield made.finding(("evaluate", "bounds", "membership_tpr_max"), "synthetic-bound", message, fix)
 
 
 def _periods(loaded: LoadedPolicy) -> Iterator[Finding]:

@@ -251,6 +251,12 @@ class SyntheticBounds(Described):
     """By how much more often values and rows of the training data occur than those of the hold-out."""
     quality_min: Share | None = None
     """SDMetrics' quality."""
+    detection_max: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    """How well a model tells synthetic rows from real ones: the area under the curve, 0.5 if it cannot."""
+    usefulness_min: Share | None = None
+    """Of what a model of real rows tells of `target` beyond a constant, the share that one of synthetic rows tells."""
+    fairness_gap_max: Share | None = None
+    """By how much more than a model of real rows one of synthetic rows treats the groups of `protected` differently."""
 
 
 class Evaluate(Described):

@@ -51,6 +51,19 @@ MEASURED = {
 }
 """What an evaluation measures, in words."""
 
+BOUNDS = {
+    "singling_out_max": "Risk of being singled out",
+    "linkability_max": "Risk of being linked",
+    "inference_max": "Risk of secrets being inferred",
+    "membership_tpr_max": "People told to be among those who were learned from, at 1 % of false alarms",
+    "matches_max": "Values and rows repeated beyond those of people who were not learned from",
+    "quality_min": "Quality (SDMetrics)",
+    "detection_max": "How well made-up rows are told from real ones; 0.5 is guessing",
+    "usefulness_min": "Of what a model of real rows tells, the share that one of made-up rows tells",
+    "fairness_gap_max": "By how much more a model of made-up rows treats groups differently",
+}
+"""The bounds of an evaluation, in words."""
+
 
 def card_of(manifest: Mapping[str, Any]) -> Card:
     """The card of a published synthetic release, from its manifest."""
@@ -124,13 +137,14 @@ def _evaluation(manifest: Mapping[str, Any]) -> Section:
     figures = held.get("figures")
     if not figures:
         text.append("The scores themselves are not shown: they are computed on rows of real people.")
-        return Section(title=title, said=tuple(text))
+        columns = ("Bound", "Which") if _bounds(held) else ()
+        return Section(title=title, said=tuple(text), columns=columns, rows=_bounds(held))
     text.append("The scores are computed on rows of real people, and shown since the policy says so.")
     return Section(
         title=title,
         said=tuple(text),
         columns=("Figure", "Of this release"),
-        rows=_figures(figures),
+        rows=(*_figures(figures), *_bounds(held)),
         pictures=tuple(_pictures(held["charts"])) if "charts" in held else (),
     )
 
@@ -162,21 +176,37 @@ def _pictures(told: Mapping[str, Any]) -> Iterator[Picture]:
     )
 
 
+def _bounds(held: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The bounds of the policy that the release kept to."""
+    return tuple(
+        (BOUNDS.get(word, word), f"at {'least' if word.endswith('_min') else 'most'} {bound:g}")
+        for word, bound in held.get("bounds", {}).items()
+    )
+
+
 def _figures(figures: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The figures that are one number each, and the upper ends of attacks."""
+    """The figures that are one number each, and the upper ends of intervals."""
     rows = []
     for word, value in figures.items():
         several = value if isinstance(value, list) else [value]
         for each in several:
             if not isinstance(each, Mapping):
                 continue
-            for name in ("risk", "high", "quality", "diagnostic"):
-                if isinstance(each.get(name), int | float):
-                    of = each.get("column") or each.get("name") or ""
-                    rows.append(
-                        (f"{MEASURED.get(word, word)} {of}, {name}".replace(" ,", ","), f"{each[name]:.3f}")
-                    )
+            of = each.get("column") or each.get("name") or ""
+            rows += [
+                (f"{MEASURED.get(word, word)} {of}, {name}".replace(" ,", ","), f"{number:.3f}")
+                for name, number in _numbers(each)
+            ]
     return tuple(rows)
+
+
+def _numbers(figures: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    told = {name: figures.get(name) for name in ("risk", "high", "quality", "diagnostic", "share")}
+    told["detection"] = (figures.get("detection") or {}).get("high")
+    told |= {f"added {name.replace('_', ' ')}": gap for name, gap in (figures.get("added") or {}).items()}
+    for name, number in told.items():
+        if isinstance(number, int | float):
+            yield name, number
 
 
 def _limits(told: Mapping[str, Any]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_veil.privacy.evaluation.evaluate import Evaluation
-    from airflow_veil.privacy.evaluation.judge import Bounds, Reason
+    from airflow_veil.privacy.evaluation.judge import Reason
     from airflow_veil.privacy.evaluation.membership import Refit
     from airflow_veil.privacy.evaluation.shown import Declared, Shown
     from airflow_veil.privacy.evaluation.tables import Trio
@@ -101,8 +101,9 @@ def evaluate(
         found = _measured(workspace, specification, synthesis, training, table, trio)
         if charts is not None:
             _draw(charts, table, shown(trio, found))
-        reasons = _judged(found, rules.bounds)
-        told = _told_of(found, reasons, rules, release)
+        bounds = bounds_of(rules, found, alone=len(specification.tables) == 1)
+        reasons = _judged(found, bounds)
+        told = _told_of(found, reasons, bounds, release)
         if synthesis.show_scores:
             of_policy = declared_of(specification.tables[table])
             told |= {"figures": found.as_dict(), "charts": shown(trio, found, declared=of_policy).as_dict()}
@@ -298,27 +299,33 @@ def _refit(specification: Specification, rules: Evaluate, training: Training, ta
 
 
 def _judged(found: Evaluation, bounds: SyntheticBounds) -> tuple[Reason, ...]:
-    from airflow_veil.privacy.evaluation.judge import judge
+    """Why the evaluation does not keep to what applies to the table."""
+    from airflow_veil.privacy.evaluation.judge import Bounds, judge
 
-    return tuple(judge(found, bounds_of(bounds, found)))
+    said = bounds.model_dump()
+    # The word of the policy is for its readers, that of the evaluation says what of matches is bounded.
+    said["match_excess_max"] = said.pop("matches_max")
+    return tuple(judge(found, Bounds(**{**dict.fromkeys(Bounds.__slots__), **said})))
 
 
-def bounds_of(bounds: SyntheticBounds, found: Evaluation) -> Bounds:
-    """The policy's bounds, in the words of the evaluation; what the table has no columns for has no bound."""
-    from airflow_veil.privacy.evaluation.judge import Bounds
+def bounds_of(rules: Evaluate, found: Evaluation, *, alone: bool) -> SyntheticBounds:
+    """The policy's bounds that apply to a table.
 
-    return Bounds(
-        singling_out_max=bounds.singling_out_max,
-        linkability_max=bounds.linkability_max if len(found.asked.columns) > 1 else None,
-        inference_max=bounds.inference_max if found.asked.secrets else None,
-        membership_tpr_max=bounds.membership_tpr_max,
-        match_excess_max=bounds.matches_max,
-        quality_min=bounds.quality_min,
-        diagnostic_min=None,
-        detection_max=None,
-        usefulness_loss_max=None,
-        fairness_max=None,
-    )
+    What it has no columns for has no bound: nothing to link, no secret. Of tables that are made together, those without
+    the `target` have none on models of it. Of a table that is alone the bound stays, and what was not measured denies.
+    """
+    bounds, columns = rules.bounds, found.asked.columns
+    left: set[str] = set()
+    if len(columns) < 2:
+        left.add("linkability_max")
+    if not found.asked.secrets:
+        left.add("inference_max")
+    elsewhere = {name for name in (rules.target, rules.protected) if name is not None and name not in columns}
+    if not alone and rules.target in elsewhere:
+        left.add("usefulness_min")
+    if not alone and elsewhere:
+        left.add("fairness_gap_max")
+    return bounds.model_copy(update=dict.fromkeys(left))
 
 
 def _told(reason: Reason) -> str:
@@ -327,13 +334,13 @@ def _told(reason: Reason) -> str:
 
 
 def _told_of(
-    found: Evaluation, reasons: tuple[Reason, ...], rules: Evaluate, release: ReleaseRecord
+    found: Evaluation, reasons: tuple[Reason, ...], bounds: SyntheticBounds, release: ReleaseRecord
 ) -> dict[str, Any]:
     """The judgement, without a score."""
     return {
         "outcome": _DENY if reasons else _ALLOW,
         "of": output_digest(release.manifest or {}),
-        "bounds": rules.bounds.model_dump(mode="json", exclude_none=True),
+        "bounds": bounds.model_dump(mode="json", exclude_none=True),
         **found.public(),
     }
 

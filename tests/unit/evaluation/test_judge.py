@@ -7,11 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tests.unit.evaluation.people import NoisyMarginals, adult, permuted, trio, two_of_adult
 
 from airflow_veil.privacy.evaluation.evaluate import Evaluation, evaluate
+from airflow_veil.privacy.evaluation.fairness import Gaps
 from airflow_veil.privacy.evaluation.judge import Bounds, judge
 from airflow_veil.privacy.evaluation.tables import Trio
 
@@ -45,6 +47,13 @@ def of_adult(folder: Path, kind: str, seed: int, *, shadows: bool = False) -> Ev
         shadows=4,
         seed=seed,
     )
+
+
+def common(seed: int) -> pa.Table:
+    """People of whom four in five have one class, and what tells the fifth."""
+    rng = np.random.default_rng(seed)
+    rich = rng.random(1_500) < 0.2
+    return pa.table({"rich": pa.array(rich), "pay": np.where(rich, 50, 20) + rng.integers(0, 25, 1_500)})
 
 
 def codes(evaluation: Evaluation, bounds: Bounds | None = None) -> set[str]:
@@ -119,12 +128,16 @@ class TestBounds:
     def test_not_measured(self) -> None:
         """A bound on what was not measured is a reason, for each."""
         bare = evaluate(trio("independent", rows=400))
-        bounds = Bounds(usefulness_loss_max=1, fairness_max=1)
+        bounds = Bounds(usefulness_loss_max=1, usefulness_min=0, fairness_max=1, fairness_gap_max=1)
 
         reasons = {reason.code: reason for reason in judge(bare, bounds)}
 
         missing = {
-            f"missing.{name}" for name in ("inference", "membership_tpr", "usefulness_loss", "fairness")
+            f"missing.{name}"
+            for name in (
+                *("inference", "membership_tpr", "usefulness_loss", "usefulness"),
+                *("fairness", "fairness_gap"),
+            )
         }
         assert missing <= set(reasons)
         assert reasons["missing.membership_tpr"].figure is None
@@ -152,6 +165,49 @@ class TestBounds:
         assert (reason.code, reason.figure, reason.bound) == ("linkability", 0.2, 0.1)
         sure = replace(found, linkability=replace(found.linkability, risk=0.0, low=-0.1, high=0.1))
         assert judge(sure, bounds) == ()
+
+    def test_use_is_what_goes_beyond_a_constant(self) -> None:
+        """Rows that teach nothing are worth nothing, however often a constant is right; a copy is worth all of it."""
+        train, holdout = common(1), common(2)
+        order = np.random.default_rng(3).permutation(train.num_rows)
+        nothing = train.set_column(0, "rich", train["rich"].take(order))
+        only_use = Bounds(**{**NONE, "usefulness_min": 0.3})
+
+        useless, copied = (evaluate(Trio(train, holdout, made), target="rich") for made in (nothing, train))
+
+        assert useless.usefulness is not None
+        assert useless.usefulness.synthetic > 0.75 * useless.usefulness.real, (
+            "a ratio of scores tells nothing"
+        )
+        assert codes(useless, only_use) == {"usefulness"}
+        assert codes(copied, only_use) == set()
+
+    def test_nothing_to_be_useful_for(self) -> None:
+        """Where real rows teach nothing beyond a constant there is no share of it, and the bound denies."""
+        found = leaking()
+        assert found.usefulness is not None
+        none = replace(found.usefulness, real=found.usefulness.constant)
+
+        assert codes(replace(found, usefulness=none), Bounds(**{**NONE, "usefulness_min": 0.0})) == {
+            "missing.usefulness"
+        }
+
+    def test_a_gap_is_of_the_synthesizer(self) -> None:
+        """What is unfair in real rows as well is not held against synthetic ones; a group too small to tell denies."""
+        found = leaking()
+        assert found.fairness is not None
+        unfair = Gaps(demographic_parity=0.5, equalized_odds=0.4)
+        fair = Gaps(demographic_parity=0.1, equalized_odds=0.4)
+        bounds = Bounds(**{**NONE, "fairness_gap_max": 0.05})
+
+        def of(synthetic: Gaps, real: Gaps) -> set[str]:
+            fairness = replace(found.fairness, synthetic=synthetic, real=real)
+            return codes(replace(found, fairness=fairness), bounds)
+
+        assert of(unfair, unfair) == set()
+        assert of(fair, unfair) == set()
+        assert of(unfair, fair) == {"fairness_gap"}
+        assert of(unfair, replace(fair, demographic_parity=None)) == {"missing.fairness_gap"}
 
     @pytest.mark.parametrize("word", Bounds.__slots__)
     def test_each_bound(self, word: str) -> None:

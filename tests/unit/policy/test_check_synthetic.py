@@ -84,6 +84,11 @@ def findings(tmp_path: Path, text: str) -> tuple[Finding, ...]:
         return error.findings
 
 
+def bounded(bounds: str) -> str:
+    """The policy with bounds on its evaluation."""
+    return GOOD.replace(EVALUATE, f"{EVALUATE[:-1]}, bounds: {{{bounds}}}}}")
+
+
 def private(text: str) -> str:
     """The policy with a private method, and how many rows it makes."""
     return text.replace(METHOD, PRIVATE).replace("people: {columns", "people: {rows: 9, columns")
@@ -96,6 +101,8 @@ class TestGood:
             GOOD,
             GOOD.replace(METHOD, "method: {ctgan: {epochs: 3}}"),
             GOOD.replace(EVALUATE, "evaluate:"),
+            bounded("usefulness_min: 0.5, fairness_gap_max: 0.1, detection_max: 0.9, membership_tpr_max: 0.1"),
+            bounded("usefulness_min: 0.5").replace("target: ill, protected: sex", "target: age"),
             GOOD.replace(METHOD, PAR),
             GOOD.replace(ONE, RELATED),
             private(GOOD),
@@ -211,6 +218,11 @@ class TestMethods:
             (GOOD.replace("target: ill", "target: name"), "synthetic-evaluated", "name is no learned column"),
             (GOOD.replace("knows: [age]", "knows: [id]"), "synthetic-evaluated", "id is no learned column"),
             (GOOD.replace("target: ill, ", ""), "synthetic-evaluated", "no `target`"),
+            (bounded("usefulness_min: 0.5").replace("target: ill, protected: sex, ", ""), "synthetic-bound", "there is no `target`"),
+            (bounded("fairness_gap_max: 0.1").replace("protected: sex, ", ""), "synthetic-bound", "there is no `protected`"),
+            (bounded("fairness_gap_max: 0.1").replace("target: ill", "target: age"), "synthetic-bound", "told as numbers"),
+            (bounded("membership_tpr_max: 0.1").replace(METHOD, PRIVATE), "synthetic-bound", "would have to be paid"),
+            (bounded("membership_tpr_max: 0.1").replace(ONE, RELATED), "synthetic-bound", "one table only"),
             (GOOD.replace(EVALUATE, EVALUATE + "\n      model_expires_after: P0D"), "synthetic-period", "P0D"),
             (GOOD.replace("  queries:\n    how_many", "  # queries:\n  #  how_many"), "dp-queries", "nothing is asked"),
         ],

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from tests.unit.release.conftest import ACTOR, Shop, night
@@ -27,14 +29,26 @@ from airflow_veil.privacy.errors import (
     SyntheticError,
     TamperedError,
 )
+from airflow_veil.privacy.evaluation.evaluate import evaluate as measure
 from airflow_veil.privacy.evaluation.shown import NULL, OTHER
+from airflow_veil.privacy.evaluation.tables import Trio
 from airflow_veil.privacy.ledger.models import ModelState
 from airflow_veil.privacy.ledger.record import ReleaseState
+from airflow_veil.privacy.policy.synthetic import Evaluate, SyntheticBounds
 from airflow_veil.privacy.release import card, service, synthesize
-from airflow_veil.privacy.release.synthetic_evaluate import declared_of
+from airflow_veil.privacy.release.synthetic_evaluate import bounds_of, declared_of
 from airflow_veil.privacy.release.synthetic_names import names_of
 from airflow_veil.privacy.release.synthetic_reference import SyntheticReference
 from airflow_veil.privacy.synthetic.specification import compiled
+
+
+def useful(**bounds: float) -> str:
+    """A policy with bounds on what models learn from made-up rows, and a hold-out whose groups are large enough."""
+    said = "".join(f"          {word}: {bound}\n" for word, bound in bounds.items())
+    target = "      evaluate:\n        target: tier\n        protected: country\n"
+    wide = POLICY.replace("holdout: 0.3", "holdout: 0.6")
+    return wide.replace("      evaluate:\n", target).replace("        bounds:\n", f"        bounds:\n{said}")
+
 
 DENIED = POLICY.replace("singling_out_max: 0.9", "singling_out_max: 0.0")
 
@@ -157,6 +171,44 @@ class TestEvaluation:
         assert made.staged() == []
         (entry,) = [each for each in made.ledger.evidence() if each.kind == "synthetic.denied"]
         assert entry.content["reasons"][0]["code"] == "singling_out"
+
+    def test_bounds_on_use_fairness_and_detection(self, made: Shop) -> None:
+        """Rows go out that keep to them, and the card names the bounds; rows that do not stay, each for its reason."""
+        made.write(useful(usefulness_min=0.3, fairness_gap_max=0.6, detection_max=1))
+        run(made, "someone")
+        told = card.markdown(card.card(released(made, "someone")))
+        before = made.ledger.current("shop", "someone")
+        made.write(useful(usefulness_min=1, fairness_gap_max=0, detection_max=0.5))
+        with pytest.raises(
+            SyntheticError, match="detection; people: usefulness of tier; people: fairness_gap of"
+        ):
+            run(made, "someone", 1)
+
+        assert "model of made-up rows treats groups differently | at most 0.6" in told
+        assert "that one of made-up rows tells | at least 0.3" in told
+        assert before is not None
+        assert made.ledger.current("shop", "someone") == before
+        entry = [each for each in made.ledger.evidence() if each.kind == "synthetic.denied"][-1]
+        assert {each["code"] for each in entry.content["reasons"]} == {
+            "usefulness",
+            "fairness_gap",
+            "detection",
+        }
+
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_a_table_without_the_target(self, alone: bool) -> None:
+        """Of several tables only those that have it have a bound on models of it; a table alone is denied for it."""
+        bounds = SyntheticBounds(usefulness_min=0.5, fairness_gap_max=0.5, detection_max=0.9)
+        rules = Evaluate(target="tier", protected="country", bounds=bounds)
+        rng = np.random.default_rng(1)
+        rows = [
+            pa.table({"amount": rng.integers(0, 90, 60), "day": rng.integers(0, 9, 60)}) for _ in range(3)
+        ]
+
+        applies = bounds_of(rules, measure(Trio(*rows)), alone=alone)
+
+        assert (applies.usefulness_min, applies.fairness_gap_max) == ((0.5, 0.5) if alone else (None, None))
+        assert (applies.detection_max, applies.inference_max, applies.linkability_max) == (0.9, None, 0.1)
 
     def test_publication_without_it(self, made: Shop) -> None:
         """A DAG that forgets the task publishes nothing."""
