@@ -39,8 +39,8 @@ class Membership:
 
     Attributes:
         name: The attack.
-        tpr: The share of people inside that is told at 1 % of false alarms; None with fewer than 100 outside.
-        tpr_strict: The same at 0.1 %; None with fewer than 1,000 outside.
+        tpr: The share of people inside that is told at 1 % of false alarms; None with fewer than 100 inside or outside.
+        tpr_strict: The same at 0.1 %; None with fewer than 1,000 inside or outside.
         auc: How often somebody inside scores higher than somebody outside.
         advantage: People inside who are told at the attack's own threshold, against people outside.
     """
