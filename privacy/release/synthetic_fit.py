@@ -34,6 +34,7 @@ from airflow_veil.privacy.release.synthetic_sources import (
     training_of,
     version_of,
 )
+from airflow_veil.privacy.synthetic.libraries import has_libraries
 from airflow_veil.privacy.synthetic.methods import synthesizer_for
 from airflow_veil.privacy.synthetic.model_store import ModelStore
 from airflow_veil.privacy.synthetic.specification import Specification, compiled
@@ -74,6 +75,7 @@ def fit(workspace: Workspace, name: str, interval: Interval, *, actor: str, prog
     """
     specification = compiled(workspace.loaded.policy, name)
     names_of(workspace.loaded, name)
+    has_libraries(specification, evaluated=synthesis_of(workspace, name).evaluate is not None)
     sources = sources_of(workspace, specification)
     asked = _Asked(workspace, specification, sources, version_of(sources), interval, actor, progress)
     record = _private(asked) if specification.method.private else _free(asked)

@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import Any
 
 from airflow_veil.privacy.errors import SyntheticError, VeilError
+from airflow_veil.privacy.synthetic.libraries import EXTRA
 from airflow_veil.privacy.synthetic.seeds import seeded
 from airflow_veil.privacy.synthetic.synthesizer import Progress
 
-EXTRA = "install the extra: pip install 'airflow-veil[synthetic]'"
 _PACKAGES = ("sdv", "rdt", "copulas", "ctgan", "deepecho")
 _BARS = (
     "ctgan.synthesizers.ctgan",

@@ -39,6 +39,7 @@ from airflow_veil.privacy.release import card, service, synthesize
 from airflow_veil.privacy.release.synthetic_evaluate import bounds_of, declared_of
 from airflow_veil.privacy.release.synthetic_names import names_of
 from airflow_veil.privacy.release.synthetic_reference import SyntheticReference
+from airflow_veil.privacy.synthetic import libraries
 from airflow_veil.privacy.synthetic.specification import compiled
 
 
@@ -107,6 +108,17 @@ class TestLearned:
         assert rows["age"].corr(rows["income"]) > 0.7
         assert not set(rows["name"]) & set(people()["name"].to_pylist())
         assert set(rows["country"]) <= {"GB", "FR", "DE"}
+
+    @pytest.mark.parametrize(("gone", "said"), [("sdv", "SDV is"), ("sdmetrics", "SDMetrics is")])
+    def test_a_library_that_is_missing(
+        self, made: Shop, monkeypatch: pytest.MonkeyPatch, gone: str, said: str
+    ) -> None:
+        """It is named before a row is read."""
+        monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == gone else name)
+        (made.path / "people.parquet").unlink()
+
+        with pytest.raises(SyntheticError, match=f"{said} not installed"):
+            run(made, "someone")
 
     def test_a_second_run_takes_the_model_that_is_there(self, made: Shop) -> None:
         """The same interval is the same model and the same release, to the byte."""
