@@ -244,7 +244,12 @@ def _unit(made: Made, unit: str) -> Iterator[Finding]:
     for table in made.synthesis.tables:
         if named and table in policy.datasets:
             try:
-                unit_path(policy, table, unit)
+                owner, _ = unit_path(policy, table, unit)
+                counted = made.synthesis.method.counted
+                if owner is None and counted is not None and counted.rows_per_unit > 1:
+                    message = f"a unit of the budget is a row of {unit}, and has no more of them"
+                    place: Path = ("method", made.method, "rows_per_unit")
+                    yield made.finding(place, "synthetic-unneeded", message, "remove `rows_per_unit`")
             except SchemaError as error:
                 yield made.finding(("budget",), "synthetic-unit", error.what, error.fix)
 

@@ -200,11 +200,18 @@ class Par(Described):
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 128
 
 
-class Mst(Described):
+class Counted(Described):
+    """A method that counts rows, differentially private."""
+
+    rows_per_unit: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """How many rows of a unit of the budget count at most, drawn by lot for each model; noise grows as they do."""
+
+
+class Mst(Counted):
     """MST (McKenna, Miklau, Sheldon 2021): noisy marginals on a tree, differentially private."""
 
 
-class Aim(Described):
+class Aim(Counted):
     """AIM (McKenna et al. 2022): noisy marginals chosen round by round, differentially private."""
 
     rounds: Annotated[int, Field(ge=1, le=200)] = 10
@@ -236,7 +243,12 @@ class Method(OneWord):
     @property
     def private(self) -> bool:
         """Whether it is differentially private, and paid for."""
-        return self.word in ("mst", "aim")
+        return self.counted is not None
+
+    @property
+    def counted(self) -> Counted | None:
+        """Its parameters where it is differentially private."""
+        return self.mst or self.aim
 
 
 class SyntheticBounds(Described):

@@ -79,12 +79,21 @@ def same_specification(workspace: Workspace, reference: SyntheticReference) -> S
 
 
 def digest_of(workspace: Workspace, specification: Specification) -> str:
-    """SHA-256 of what a model depends on: the specification, and what is spent on it where it is private; in hex."""
+    """SHA-256 of what a model depends on, in hex: the specification, which rows may leave, what a private one spends.
+
+    Raises:
+        KeyRingError: Rows are sampled by a key, and the key ring cannot be opened.
+    """
+    # Here, since it reads rows as well: the names are asked for while a DAG file is parsed.
+    from airflow_veil.privacy.release.synthetic_rows import rows_told
+
+    rows = rows_told(workspace, specification)
     if not specification.method.private:
-        return specification.digest
+        return sha256_of(canonical_json([specification.digest, rows])) if rows else specification.digest
     said = _synthesis(workspace.loaded, specification.name)
     spend = said.spend.model_dump(mode="json", exclude_none=True) if said.spend else None
-    return sha256_of(canonical_json([specification.name, specification.digest, said.budget, spend]))
+    told = [specification.name, specification.digest, said.budget, spend, *([rows] if rows else [])]
+    return sha256_of(canonical_json(told))
 
 
 def _synthesis(loaded: LoadedPolicy, name: str) -> Synthesis:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from airflow_veil.privacy.synthetic.private import PrivateSynthesizer
     from airflow_veil.privacy.synthetic.specification import Specification
 
-ROWS_PER_UNIT = 1
-"""How many rows of a unit count; those of one that has more are drawn by lot."""
-
 
 @dataclass(frozen=True)
 class Price:
@@ -44,7 +41,13 @@ class Price:
         """What fits it."""
         from airflow_veil.privacy.synthetic.private import synthesizer
 
-        return synthesizer(self.specification, rows_per_unit=ROWS_PER_UNIT)
+        return synthesizer(self.specification, rows_per_unit=self.rows_per_unit)
+
+    @property
+    def rows_per_unit(self) -> int:
+        """How many rows of a unit count at most; those of one that has more are drawn by lot."""
+        counted = self.specification.method.counted
+        return counted.rows_per_unit if counted is not None else 1
 
     @property
     def loss(self) -> Loss:
@@ -116,17 +119,23 @@ class Price:
         return {
             "budget": self.budget,
             "unit": self.declared.unit,
+            "rows_per_unit": self.rows_per_unit,
             "loss": self.loss.as_dict(),
             "draws": len(self.synthesizer.plan()),
             "library": library(),
             "words": list(self._words()),
         }
 
+    @property
+    def _counting(self) -> str:
+        most = self.rows_per_unit
+        return "1 row of each counts" if most == 1 else f"{most} rows of each count at most"
+
     def _words(self) -> Iterator[str]:
         unit = self.declared.unit
         yield (
-            f"Hidden is whether any one {unit} is in the table at all: {ROWS_PER_UNIT} row of each counts, drawn by lot"
-            " where there are more."
+            f"Hidden is whether any one {unit} is in the table at all: {self._counting}, drawn by lot where there are"
+            " more."
             if self.unit is not None
             else f"Hidden is whether any one row of {unit} is in the table."
         )

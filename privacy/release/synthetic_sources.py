@@ -12,6 +12,7 @@ from airflow_veil.privacy.erasure.suppressing import suppressing
 from airflow_veil.privacy.erasure.suppression import suppression_of
 from airflow_veil.privacy.errors import SyntheticError
 from airflow_veil.privacy.ledger.canonical import canonical_json
+from airflow_veil.privacy.release.synthetic_rows import leaving
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.synthetic.specification import BATCH_ROWS, Specification
@@ -36,10 +37,17 @@ def sources_of(workspace: Workspace, specification: Specification) -> dict[str, 
     return {name: workspace.source(name) for name in specification.tables}
 
 
-def without_erased(workspace: Workspace, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The sources without people who were erased: no model learns of them, though upstream sends them again."""
+def learned_from(workspace: Workspace, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The sources with the rows that a model may learn from, as a nightly release would let them leave.
+
+    People who were erased are not among them, though upstream sends them again, nor are rows that `where` and `sample`
+    of the data set hold back.
+    """
     suppression = suppression_of(workspace)
-    return {name: suppressing(workspace, name, source, suppression) for name, source in sources.items()}
+    return {
+        name: leaving(workspace, name, suppressing(workspace, name, source, suppression))
+        for name, source in sources.items()
+    }
 
 
 def version_of(sources: Mapping[str, Source]) -> str:
@@ -51,7 +59,7 @@ def version_of(sources: Mapping[str, Source]) -> str:
 def learned_batches(
     workspace: Workspace, specification: Specification, sources: Mapping[str, Source], unit: str | None
 ) -> Iterator[pa.RecordBatch]:
-    """All rows of a single table that a private model counts, but for those of people who are kept from it.
+    """All rows of a single table that a private model may count, but for those of people who are kept from it.
 
     Whether a row counts depends on that row alone. How many there are is told nowhere.
     """
@@ -59,7 +67,7 @@ def learned_batches(
     person = subjects_of(workspace.loaded.policy, specification)[table.name]
     wanted = [column.name for column in table.learned]
     names = list(dict.fromkeys([*wanted, *filter(None, (unit, person))]))
-    source = without_erased(workspace, sources)[table.name]
+    source = learned_from(workspace, sources)[table.name]
     for batch in source.batches(names, batch_rows=BATCH_ROWS):
         if specification.holdout and person is not None:
             where = f"{table.name}.{person}"
@@ -82,7 +90,7 @@ def training_of(
         ErasureError: People were erased, and the policy no longer says in which columns they are.
     """
     subjects = subjects_of(workspace.loaded.policy, specification)
-    clean = without_erased(workspace, sources)
+    clean = learned_from(workspace, sources)
     batches = {
         name: clean[name].batches(columns_of(table, subjects[name]), batch_rows=BATCH_ROWS)
         for name, table in specification.tables.items()

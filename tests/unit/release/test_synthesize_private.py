@@ -17,7 +17,11 @@ from airflow_veil.privacy.errors import BudgetExhaustedError, ReleaseError, Stor
 from airflow_veil.privacy.ledger.budget import ChargeState
 from airflow_veil.privacy.ledger.models import ModelState
 from airflow_veil.privacy.release import card, service, synthesize, synthetic_fit
+from airflow_veil.privacy.release.synthetic_names import digest_of
+from airflow_veil.privacy.release.synthetic_price import Price
+from airflow_veil.privacy.release.synthetic_sources import learned_batches, sources_of
 from airflow_veil.privacy.retention import models as retained
+from airflow_veil.privacy.synthetic.specification import compiled
 
 POLICY = """\
 version: 1
@@ -141,6 +145,64 @@ class TestOnce:
         with pytest.raises(SyntheticError, match="is destroyed"):
             run(shop, "hidden", rows=10)
         assert drawn == ["hidden"]
+
+
+class TestRowsPerUnit:
+    def test_more_rows_are_more_noise_at_the_same_price(self, shop: Shop) -> None:
+        """Three rows of each person count, no more: all may be in one cell, so noise is three times as wide."""
+        often = pa.concat_tables(
+            [people(200, seed=1), people(200, seed=2), people(200, seed=3), people(100, seed=4)]
+        )
+        shop.supply(often)
+        found = {}
+        for most in (1, 3):
+            shop.write(POLICY.replace("method: mst", f"method: {{mst: {{rows_per_unit: {most}}}}}"))
+            workspace = shop.workspace()
+            price = Price(workspace, compiled(workspace.loaded.policy, "hidden"))
+            sources = sources_of(workspace, price.specification)
+            exact = price.synthesizer.count(
+                learned_batches(workspace, price.specification, sources, price.unit), unit=price.unit
+            )
+            found[most] = (price, int(exact.counts((0,)).sum()))
+
+        (one, few), (three, many) = found[1], found[3]
+        assert (few, many) == (200, 600), "a fourth row of half of them counts for nothing"
+        for narrow, wide in zip(one.synthesizer.plan(), three.synthesizer.plan(), strict=True):
+            assert wide.sensitivity == 3 * narrow.sensitivity
+            assert wide.scale == pytest.approx(3 * narrow.scale, rel=1e-6)
+        losses = [float(price.loss.as_dict()["rho"]) for price in (one, three)]
+        assert losses == pytest.approx([1, 1], rel=1e-6)
+        assert three.record()["rows_per_unit"] == 3
+        assert "3 rows of each count at most" in three.record()["words"][0]
+
+    def test_what_one_person_changes(self, shop: Shop) -> None:
+        """With somebody who has five like rows a marginal differs by three in one cell: the charge covers no less."""
+        shop.write(POLICY.replace("method: mst", "method: {mst: {rows_per_unit: 3}}"))
+        workspace = shop.workspace()
+        price = Price(workspace, compiled(workspace.loaded.policy, "hidden"))
+        rows = people(50).select(["id", "age", "country", "tier"])
+        somebody = pa.concat_tables([rows.slice(0, 1)] * 5)
+        others = rows.slice(1)
+
+        without, with_them = (
+            price.synthesizer.count(table.to_batches(), unit="id").counts((0, 1))
+            for table in (others, pa.concat_tables([others, somebody]))
+        )
+
+        changed = (with_them - without).ravel()
+        l1, l2 = abs(changed).sum(), (changed**2).sum() ** 0.5
+        assert l1 == l2 == 3
+        column = price.synthesizer.plan()[0]
+        assert column.sensitivity >= l2 > 3**0.5, "the root of three would be too little"
+
+    def test_another_bound_is_another_model(self, shop: Shop) -> None:
+        """Whoever asks for more rows is not given the model of fewer."""
+        digests = set()
+        for most in (1, 2):
+            shop.write(POLICY.replace("method: mst", f"method: {{mst: {{rows_per_unit: {most}}}}}"))
+            workspace = shop.workspace()
+            digests.add(digest_of(workspace, compiled(workspace.loaded.policy, "hidden")))
+        assert len(digests) == 2
 
 
 class TestGate:

@@ -16,6 +16,7 @@ import pytest
 from tests.unit.synthetic.making import WHO, categories, column, dates, drawn, fitted, numbers, training
 
 from airflow_veil.privacy.errors import SyntheticError
+from airflow_veil.privacy.policy.check_synthetic import HMA_LEVELS, HMA_TABLES
 from airflow_veil.privacy.synthetic.methods import synthesizer_for
 from airflow_veil.privacy.synthetic.specification import Specification
 from airflow_veil.privacy.synthetic.training import Training
@@ -203,3 +204,36 @@ class TestSynthea:
             was = learned.fit[name].num_rows / learned.fit["patients"].num_rows
             assert out[name].num_rows / 40 == pytest.approx(was, rel=0.35)
         assert set(out["encounters"].column("ENCOUNTERCLASS").to_pylist()) <= set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("tables", "levels"), [(HMA_TABLES, HMA_LEVELS), (HMA_TABLES + 1, HMA_LEVELS), (3, HMA_LEVELS + 1)]
+)
+def test_the_limits_are_those_of_sdv(tables: int, levels: int) -> None:
+    """What the policy may ask of HMA is what SDV takes: no more, and no less."""
+    from sdv.errors import SynthesizerInputError
+    from sdv.metadata import Metadata
+    from sdv.multi_table import HMASynthesizer
+
+    columns = {"id": {"sdtype": "id"}, "parent": {"sdtype": "id"}, "x": {"sdtype": "numerical"}}
+    parents = {number: max(number - 1, 0) if levels > HMA_LEVELS else 0 for number in range(1, tables)}
+    schema = Metadata.load_from_dict(
+        {
+            "tables": {f"t{number}": {"primary_key": "id", "columns": columns} for number in range(tables)},
+            "relationships": [
+                {
+                    "parent_table_name": f"t{parent}",
+                    "child_table_name": f"t{number}",
+                    "parent_primary_key": "id",
+                    "child_foreign_key": "parent",
+                }
+                for number, parent in parents.items()
+            ],
+        }
+    )
+
+    if tables <= HMA_TABLES and levels <= HMA_LEVELS:
+        HMASynthesizer(schema)
+        return
+    with pytest.raises(SynthesizerInputError):
+        HMASynthesizer(schema)
