@@ -244,6 +244,13 @@ def _attack(
     )
 
 
+def _whole_edges(low: float, high: float) -> np.ndarray[Any, Any]:
+    """Bins of as many whole numbers each: of other widths some would hold one more, which looks like a comb."""
+    width = -(-(high - low + 1) // BINS)
+    count = int(-(-(high - low + 1) // width))
+    return low + width * np.arange(count + 1, dtype=np.float64)
+
+
 def _of_numbers(
     name: str,
     holdout: pa.ChunkedArray,
@@ -257,7 +264,10 @@ def _of_numbers(
     if len(finite[0]) < fewest:
         return Distribution(column=name, kind=kind, bins=(), holdout=(), synthetic=())
     low, high = bounds if bounds is not None else np.quantile(finite[0], (0.01, 0.99))
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    if bounds is not None and pa.types.is_integer(holdout.type):
+        edges = _whole_edges(low, high)
+    else:
+        edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     shares = []
     for side, least in zip(finite, (fewest, 1), strict=True):
         counts = np.histogram(np.clip(side, edges[0], edges[-1]), edges)[0]

@@ -98,6 +98,20 @@ class TestDistributions:
             distributions_of(trio("half", rows=50), ["nothing"])
 
 
+class TestWholeNumbers:
+    def test_bins_hold_as_many_numbers_each(self) -> None:
+        """Numbers that are equally frequent are no comb."""
+        for low, high, bins in ((1, 16, 16), (17, 90, 19), (5, 5, 1)):
+            table = pa.table({"n": pa.array([*range(low, high + 1)] * 20, pa.int64())})
+            declared = {"n": Declared(bounds=(float(low), float(high)))}
+
+            (found,) = distributions_of(Trio(table, table, table), declared=declared)
+
+            assert len(found.holdout) == bins
+            assert len(set(found.holdout[:-1])) <= 1
+            assert (found.bins[0], found.bins[-1] > high) == (low, True)
+
+
 class TestCharts:
     def test_same_bytes(self) -> None:
         """A chart made anew, and one saved again, are the same files."""
