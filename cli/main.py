@@ -23,7 +23,6 @@ from airflow_veil.cli import (
     keys,
     lineage,
     model,
-    models,
     plan,
     releases,
     retention,
@@ -31,6 +30,7 @@ from airflow_veil.cli import (
     run,
     schema,
     synthesize,
+    synthesizers,
     trial,
 )
 from airflow_veil.cli.errors import MEANINGS, VeilGroup
@@ -81,7 +81,7 @@ for _name, _group in {
     "releases": releases.app,
     "dp": dp.app,
     "budget": budget.app,
-    "models": models.app,
+    "synthesizers": synthesizers.app,
     "retention": retention.app,
     "holds": holds.app,
     "erase": erase_run.app,

@@ -243,7 +243,7 @@ def _find(connection: Connection, model_id: str) -> ModelRecord:
     found = _select(connection, synthetic_models.c.model_id == model_id)
     if not found:
         raise SyntheticError(
-            "there is no such model", where=f"model {model_id}", fix="look at `veil models list`"
+            "there is no such model", where=f"model {model_id}", fix="look at `veil synthesizers list`"
         )
     return found[0]
 

@@ -156,7 +156,8 @@ def release_model(workspace: Workspace, name: str, *, actor: str, publish: bool 
         outcome=Outcome.PASSED,
     )
     if destination is not None and (before := _published(workspace, name, identity, destination)):
-        return replace(done, published=True, release_id=before.release_id, again=True)
+        made = LineageRecord.from_dict((before.manifest or {})["lineage"])
+        return replace(done, published=True, release_id=before.release_id, again=True, lineage=made)
     tested = attack_model(
         asked.model,
         asked.artefact,

@@ -114,7 +114,7 @@ def evaluate(
             f"the evaluation does not let it out: {'; '.join(denied)}",
             where=reference.dataset,
             expected="what `evaluate.bounds` of the policy says",
-            fix="look at `veil models show`; learn from more rows, or fewer columns, or with a guarantee",
+            fix="look at `veil synthesizers show`; learn from more rows, or fewer columns, or with a guarantee",
         )
     read = tuple(_reading(workspace, reference, table) for table in specification.tables)
     return Made(reference=done, lineage=read, summary=f"All bounds on {reference.dataset} hold")

@@ -114,7 +114,7 @@ class ModelStore:
                 "the model's file is not what was kept",
                 where=record.where,
                 expected="the SHA-256 that the ledger has",
-                fix="destroy the model with `veil models destroy`, fit it anew, and find out who wrote the file",
+                fix="destroy the model with `veil synthesizers destroy`, fit it anew, and find out who wrote the file",
             )
         return unseal(Sealed(record.key_version, content), ring, about=record.model_id, purpose=PURPOSE)
 

@@ -1,4 +1,4 @@
-"""`veil synthesize` and `veil models`: tables out of nothing and after a model, their models, and their end."""
+"""`veil synthesize` and `veil synthesizers`: tables out of nothing and after a model, their models, and their end."""
 
 from __future__ import annotations
 
@@ -88,31 +88,33 @@ class TestModels:
     def test_list_show_and_destroy(self, retail: Installation, policy: Path) -> None:
         """What the ledger has, without what could test guesses; destroyed for a reason, once."""
         model = made(retail, policy, "test_shop", "--rows", "10")["model_id"]
-        (listed,) = json.loads(retail.ok("models", "list", policy, "--json"))
-        shown = json.loads(retail.ok("models", "show", model, "--json"))
+        (listed,) = json.loads(retail.ok("synthesizers", "list", policy, "--json"))
+        shown = json.loads(retail.ok("synthesizers", "show", model, "--json"))
 
         assert listed["model_id"] == shown["model_id"] == model
         assert (listed["state"], listed["method"]) == ("fitted", "faker")
         assert "data_version" not in listed
-        assert model in retail.ok("models", "list")
-        assert "faker" in retail.ok("models", "show", model)
+        assert model in retail.ok("synthesizers", "list")
+        assert "faker" in retail.ok("synthesizers", "show", model)
 
-        assert retail.veil("models", "destroy", policy, model, "--reason", "short", "--yes").exit_code == 2
-        out = retail.ok("models", "destroy", policy, model, "--reason", "ticket 4711: test", "--yes")
+        assert (
+            retail.veil("synthesizers", "destroy", policy, model, "--reason", "short", "--yes").exit_code == 2
+        )
+        out = retail.ok("synthesizers", "destroy", policy, model, "--reason", "ticket 4711: test", "--yes")
         assert "its bytes are gone" in out
         assert list((retail.root / "home" / "models").iterdir()) == []
 
     def test_what_was_measured(self, retail: Installation, policy: Path) -> None:
         """The figures of the evaluation, from the evidence, for whoever may see the rows."""
         model = made(retail, policy, "shoppers", "--rows", "2000")["model_id"]
-        (told,) = json.loads(retail.ok("models", "show", model, "--json"))["evaluations"]
+        (told,) = json.loads(retail.ok("synthesizers", "show", model, "--json"))["evaluations"]
 
         assert told["outcome"] == "allow"
         assert told["figures"]["fidelity"]
-        assert "allow" in retail.ok("models", "show", model)
+        assert "allow" in retail.ok("synthesizers", "show", model)
 
     def test_one_that_is_not_there(self, retail: Installation) -> None:
         """Is told as that."""
-        result = retail.veil("models", "show", "nobody")
+        result = retail.veil("synthesizers", "show", "nobody")
         assert result.exit_code == 1
         assert "no such model" in result.stderr

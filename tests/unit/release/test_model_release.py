@@ -207,6 +207,7 @@ class TestPassed:
         third = house.release()
 
         assert second.again
+        assert second.lineage == first.lineage
         assert third.reasons == (), third.verdict
         assert second.release_id == first.release_id != third.release_id
         assert len(known) == 2

@@ -1,4 +1,4 @@
-"""`veil models`: the models that synthetic tables are drawn from."""
+"""`veil synthesizers`: the models that synthetic tables are drawn from."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def list_(
 
     [bold]Examples[/bold]
 
-    [green]veil models list[/green]
+    [green]veil synthesizers list[/green]
     Of all policies that this ledger knows.
 
-    [green]veil models list shop_synthetic.yaml --json[/green]
+    [green]veil synthesizers list shop_synthetic.yaml --json[/green]
     Of one policy, for a machine.
     """
     from airflow_veil.privacy.policy.load import load
@@ -72,8 +72,8 @@ def show(
 
     [bold]Examples[/bold]
 
-    [green]veil models show 5f0c6c1b2d0e4f7aa1c2d3e4f5061728[/green]
-    By its name, from `veil models list`.
+    [green]veil synthesizers show 5f0c6c1b2d0e4f7aa1c2d3e4f5061728[/green]
+    By its name, from `veil synthesizers list`.
     """
     from airflow_veil.privacy.release.workspace import own_ledger
     from airflow_veil.privacy.settings import Settings
@@ -91,7 +91,7 @@ def show(
     for each in told["evaluations"]:
         console.say(f"{each['release']}: {each['outcome']} {', '.join(each['reasons'])}".rstrip())
     if told["evaluations"]:
-        console.say("All figures: `veil models show … --json`.")
+        console.say("All figures: `veil synthesizers show … --json`.")
 
 
 @app.command()
@@ -106,7 +106,7 @@ def destroy(
 
     [bold]Examples[/bold]
 
-    [green]veil models destroy shop_synthetic.yaml 5f0c6c1b2d0e4f7aa1c2d3e4f5061728 --reason "ticket 4711: wrong
+    [green]veil synthesizers destroy shop_synthetic.yaml 5f0c6c1b2d0e4f7aa1c2d3e4f5061728 --reason "ticket 4711: wrong
     table"[/green] The next run of the DAG fits another.
     """
     from airflow_veil.cli.workspace import actor, workspace
