@@ -104,6 +104,7 @@ def synthesize(folder: Path) -> None:
     settings = Settings.from_env({"VEIL_HOME": str(folder / "home")})
     night = Interval(key=f"{datetime.now(UTC):%Y%m%d}")
     with Workspace(loaded=checked(folder / "policy.yaml"), settings=settings) as workspace:
+        settings.home.mkdir()
         KeyFile(settings.key_file).create()
         told = {"actor": "benchmark", "progress": lambda _: None}
         fitted = steps.fit(workspace, "made", night, **told)

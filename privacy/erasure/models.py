@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.erasure.dossier import Dossier
 from airflow_veil.privacy.erasure.releases import LIVE, place_of
-from airflow_veil.privacy.erasure.shared_models import may_know, why_it_stays
+from airflow_veil.privacy.erasure.shared_models import BY_ERASURE, may_know, why_it_stays
 from airflow_veil.privacy.errors import ReleaseError, VeilError
 from airflow_veil.privacy.ledger.models import ModelRecord, ModelState
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
@@ -72,7 +72,7 @@ def end_models(workspace: Workspace, dossier: Dossier, *, batch_id: str, actor: 
     store = ModelStore(workspace.settings.models)
     records = ledger.models.listed(workspace.loaded.policy.name)
     reached = {each.model_id: each for each in records if _reached(workspace, each, dossier)}
-    reason = f"erasure {batch_id}"
+    reason = f"{BY_ERASURE}{batch_id}"
     for record in reached.values():
         ended = ledger.models.end(record.model_id, ModelState.STALE, reason, actor=actor)
         # What had ended before may have its file still: a kill may have come between the ledger and that.
@@ -133,7 +133,7 @@ def _end_release(
     at, name = place_of(workspace, release), release.release_id
     if release.state is ReleaseState.STAGED:
         try:
-            workspace.ledger.discard(name, reason=f"erasure {batch_id}", actor=actor)
+            workspace.ledger.discard(name, reason=f"{BY_ERASURE}{batch_id}", actor=actor)
             done.discarded.append(name)
         except ReleaseError:
             # It was published just now.
@@ -147,7 +147,7 @@ def _end_release(
     elif at is None:
         done.problems.append(f"release {name} is at {release.destination}, which is not reached from here")
     else:
-        end(at, release, actor=actor)
+        end(at, release, actor=actor, reason=f"{BY_ERASURE}{batch_id}")
         done.withdrawn.append(name)
 
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_veil.privacy.erasure.dossier import Dossier
 from airflow_veil.privacy.errors import VeilError
-from airflow_veil.privacy.ledger.record import ReleaseRecord
+from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
 
 if TYPE_CHECKING:
     from airflow_veil.privacy.release.workspace import Workspace
+
+BY_ERASURE = "erasure "
+"""What reasons begin with that the ledger has of whatever an erasure ends; the batch follows."""
 
 
 def may_know(workspace: Workspace, release: ReleaseRecord, dossier: Dossier) -> bool:
@@ -52,6 +55,23 @@ def why_it_stays(workspace: Workspace, release: ReleaseRecord) -> str | None:
     """What the policy says; None where it goes."""
     said = workspace.loaded.policy.models.get(release.dataset)
     return said.after_erasure.exempt if said is not None and said.after_erasure is not None else None
+
+
+def was_withdrawn(workspace: Workspace, name: str, digest: str) -> bool:
+    """Whether a model's file was withdrawn when somebody was erased whom it may have learned of.
+
+    Args:
+        workspace: The policy and its systems.
+        name: The model.
+        digest: SHA-256 of its file, in hex.
+    """
+    for release in workspace.ledger.list(workspace.loaded.policy.name, name):
+        same = (release.manifest or {}).get("model", {}).get("digest") == digest
+        if same and release.state is ReleaseState.EXPIRED:
+            for entry in workspace.ledger.evidence_of(release.subject, "release.expired"):
+                if entry.payload and entry.content.get("reason", "").startswith(BY_ERASURE):
+                    return True
+    return False
 
 
 def _changed(workspace: Workspace, release: ReleaseRecord, dataset: str) -> bool:

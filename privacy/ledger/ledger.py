@@ -241,14 +241,19 @@ class Ledger:
         with writing(self._engine) as connection:
             return releases.discard(connection, release_id, reason=reason, actor=actor)
 
-    def expire(self, release_id: str, *, actor: str) -> ReleaseRecord:
+    def expire(self, release_id: str, *, actor: str, reason: str | None = None) -> ReleaseRecord:
         """Mark a published release as expired: it can no longer be current. Delete its data first.
+
+        Args:
+            release_id: The release.
+            actor: Who ends it.
+            reason: Why, where its time was not over; no personal data.
 
         Raises:
             ReleaseError: It is unknown or was never published.
         """
         with writing(self._engine) as connection:
-            return releases.expire(connection, release_id, actor=actor)
+            return releases.expire(connection, release_id, actor=actor, reason=reason)
 
     def release(self, release_id: str) -> ReleaseRecord:
         """The release of that id.

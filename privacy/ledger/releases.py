@@ -229,14 +229,15 @@ def discard(connection: Connection, release_id: str, *, reason: str, actor: str)
     return _store(connection, replace(record, state=ReleaseState.DISCARDED))
 
 
-def expire(connection: Connection, release_id: str, *, actor: str) -> ReleaseRecord:
+def expire(connection: Connection, release_id: str, *, actor: str, reason: str | None) -> ReleaseRecord:
     """End a published release's life. See `Ledger.expire`."""
     record = find(connection, release_id)
     if record.state is ReleaseState.EXPIRED:
         return record
     if record.published_seq is None:
         raise ReleaseError(f"the release is {record.state}, so it cannot expire", where=record.where)
-    _record(connection, "release.expired", record, {"was": record.state}, actor)
+    why = {"reason": reason} if reason is not None else {}
+    _record(connection, "release.expired", record, {"was": record.state, **why}, actor)
     return _store(connection, replace(record, state=ReleaseState.EXPIRED))
 
 

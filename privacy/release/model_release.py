@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from airflow_veil.privacy.erasure.shared_models import was_withdrawn
 from airflow_veil.privacy.errors import ModelError, SchemaError
 from airflow_veil.privacy.ledger.canonical import canonical_json
 from airflow_veil.privacy.ledger.record import ReleaseRecord, ReleaseState
@@ -140,7 +141,7 @@ def release_model(workspace: Workspace, name: str, *, actor: str, publish: bool 
 
     Raises:
         SchemaError: There is no such model, or the rows do not fit it.
-        ModelError: Its file is not the trusted one, or cannot be loaded or attacked.
+        ModelError: Its file is not the trusted one, was withdrawn by an erasure, or cannot be loaded or attacked.
         StorageError: Rows, artefact or destination cannot be used; nothing is shared.
         LedgerError: The ledger cannot be used.
     """
@@ -158,6 +159,12 @@ def release_model(workspace: Workspace, name: str, *, actor: str, publish: bool 
     if destination is not None and (before := _published(workspace, name, identity, destination)):
         made = LineageRecord.from_dict((before.manifest or {})["lineage"])
         return replace(done, published=True, release_id=before.release_id, again=True, lineage=made)
+    if was_withdrawn(workspace, name, asked.digest):
+        raise ModelError(
+            "this very file was withdrawn when somebody was erased whom it may have learned of",
+            where=f"model {name}",
+            fix="train it anew, on the rows that are there now",
+        )
     tested = attack_model(
         asked.model,
         asked.artefact,
@@ -323,10 +330,6 @@ def _destination(workspace: Workspace, name: str) -> FolderDestination:
     return found
 
 
-def _run_key(identity: str, digest: str) -> str:
-    return f"model-{digest[:12]}/{identity[:12]}"
-
-
 def _published(
     workspace: Workspace, name: str, identity: str, destination: FolderDestination
 ) -> ReleaseRecord | None:
@@ -379,7 +382,7 @@ def _publish(
             policy=done.policy,
             dataset=done.model,
             destination=destination.name,
-            run_key=_run_key(done.tested, done.digest),
+            run_key=f"model-{done.digest[:12]}/{done.tested[:12]}",
             policy_digest=workspace.loaded.digest,
             plan_digest=done.tested,
         ),

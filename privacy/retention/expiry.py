@@ -60,15 +60,21 @@ def expire(workspace: Workspace, *, actor: str, now: datetime | None = None) -> 
     )
 
 
-def end(workspace: Workspace, record: ReleaseRecord, *, actor: str) -> None:
+def end(workspace: Workspace, record: ReleaseRecord, *, actor: str, reason: str | None = None) -> None:
     """Withdraw one release from where consumers read, and mark it as expired; may be repeated.
+
+    Args:
+        workspace: The policy and its systems.
+        record: The release.
+        actor: Who ends it.
+        reason: Why, where its time was not over.
 
     Raises:
         StorageError: It cannot be withdrawn.
         LedgerError: The ledger cannot be used.
     """
     workspace.destination_of(record.dataset).withdraw(record.dataset, record.release_id)
-    workspace.ledger.expire(record.release_id, actor=actor)
+    workspace.ledger.expire(record.release_id, actor=actor, reason=reason)
     _show_current(workspace, record)
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.release.test_model_release import ACTOR, PEOPLE, POLICY, House, coarse, house, known
 
 from airflow_veil.privacy.erasure import requests, service
+from airflow_veil.privacy.errors import ModelError
 from airflow_veil.privacy.keys.file import KeyFile
 from airflow_veil.privacy.ledger.erasures import RequestState
 from airflow_veil.privacy.ledger.record import ReleaseState
@@ -109,6 +110,16 @@ class TestErasing:
         assert after.release_id != before.release_id
         erase(house, STRANGER)
         assert state(house, after) is ReleaseState.CURRENT
+
+    def test_the_same_file_is_not_shared_again(self, house: House, known: list[Any]) -> None:
+        """It knows the person still, whatever attacks on it tell."""
+        done = shared(house)
+        erase(house)
+
+        with pytest.raises(ModelError, match="withdrawn when somebody was erased"):
+            house.release()
+        assert state(house, done) is ReleaseState.EXPIRED
+        assert not (house.shared / "current").exists()
 
 
 class TestSecondLook:
