@@ -212,6 +212,9 @@ class Destination(Protocol):
         """Remove a committed release, also if it is the current one: consumers then see none until the next.
 
         Nothing happens if it is gone; a kill in between is mended by the same call.
+
+        Raises:
+            StorageError: It cannot be removed, or the place of all releases cannot be reached: then nobody knows.
         """
 
     def sweep(self, dataset: str, older_than_seconds: float) -> int:

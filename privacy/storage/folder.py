@@ -173,6 +173,12 @@ class FolderDestination:
     def withdraw(self, dataset: str, release_id: str) -> None:
         """See `Destination.withdraw`: the link goes first, so that it never leads to half a release."""
         link = self._folder(dataset) / CURRENT
+        if not self.root.is_dir():
+            raise unfit(
+                "the folder of releases is not there, so nothing can be withdrawn from it",
+                where=str(self.root),
+                fix="mount it, or run where it is",
+            )
         with storing("withdrawing", str(self._folder(dataset))):
             if self.current(dataset) == release_id:
                 link.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.release import conftest as releases
 from tests.unit.release.conftest import ACTOR, Shop, night, people
 
-from airflow_veil.privacy.errors import ReleaseError
+from airflow_veil.privacy.errors import ReleaseError, StorageError
 from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.retention import expiry
 from airflow_veil.privacy.storage.folder import FolderDestination
@@ -28,6 +28,18 @@ class TestExpire:
 
         assert expiry.expire(shop.workspace(), actor=ACTOR).releases == ()
         assert shop.current().num_rows == 50
+
+    def test_a_place_that_is_not_there(self, shop: Shop) -> None:
+        """Nothing is said to be expired that may lie on a disk which is not mounted here."""
+        release = shop.release(night(0)).release_id
+        shop.destination.root.rename(shop.path / "unmounted")
+
+        with pytest.raises(StorageError, match="not there"):
+            expiry.expire(shop.workspace(), actor=ACTOR, now=LATER)
+        assert shop.ledger.release(release).state is ReleaseState.CURRENT
+
+        (shop.path / "unmounted").rename(shop.destination.root)
+        assert expiry.expire(shop.workspace(), actor=ACTOR, now=LATER).releases == (release,)
 
     def test_the_current_release_ends_too(self, shop: Shop) -> None:
         """Consumers see none until the next; each ending is evidence."""
