@@ -88,6 +88,7 @@ class Query:
         subject: The column of the data set that leads to the unit; None where the unit is a row.
         joins: The steps from there to the unit.
         where: Which rows count, as the policy writes it; empty for all.
+        leaving: By data set what decides which of its rows leave, and so count; none where all do.
         axes: What rows are grouped by.
         groups_per_unit: In how many groups a unit counts.
         rows_per_group: For how many rows it counts in each.
@@ -108,6 +109,7 @@ class Query:
     subject: str | None
     joins: tuple[Join, ...]
     where: str
+    leaving: dict[str, list[dict[str, Any]]]
     axes: tuple[Axis, ...]
     groups_per_unit: int
     rows_per_group: int
@@ -156,6 +158,7 @@ class Query:
             "subject": self.subject,
             "joins": [asdict(join) for join in self.joins],
             "where": self.where,
+            **({"leaving": self.leaving} if self.leaving else {}),
             "axes": [
                 {**asdict(a), "labels": None if a.labels is None else list(a.labels)} for a in self.axes
             ],
@@ -198,6 +201,11 @@ def compile_query(loaded: LoadedPolicy, name: str) -> Query:
         subject=subject,
         joins=joins,
         where=query.where.expression if query.where else "",
+        leaving={
+            each: [{row.word: row.model_dump(mode="json")} for row in rows]
+            for each in (query.dataset, *(join.dataset for join in joins))
+            if (rows := policy.datasets[each].row_filters)
+        },
         axes=axes,
         groups_per_unit=1 if by_row else query.contribution.groups_per_unit,
         rows_per_group=1 if by_row else query.contribution.rows_per_group,

@@ -81,7 +81,6 @@ def plan_of(loaded: LoadedPolicy, dataset: str, schema: pa.Schema, *, key_versio
     )
     if key_version is not None:
         columns = tuple(_with_version(column, key_version) for column in columns)
-    filters = tuple(row for row in (data.where, data.sample) if row is not None)
     return Plan(
         policy=loaded.policy.name,
         policy_digest=loaded.digest,
@@ -90,8 +89,8 @@ def plan_of(loaded: LoadedPolicy, dataset: str, schema: pa.Schema, *, key_versio
         subject_root=root,
         columns=columns,
         unnamed=tuple(name for name in schema.names if name not in data.columns),
-        row_filters=filters,
-        row_key_version=key_version if any(row.keyed for row in filters) else None,
+        row_filters=data.row_filters,
+        row_key_version=key_version if any(row.keyed for row in data.row_filters) else None,
         root=Path(loaded.path).resolve().parent,
     )
 

@@ -32,7 +32,7 @@ from airflow_veil.privacy.policy.synthetic import Synthetic
 from airflow_veil.privacy.policy.treatment import Treatment
 from airflow_veil.privacy.policy.types import TYPES
 from airflow_veil.privacy.policy.utility import UtilityMeasure
-from airflow_veil.privacy.transforms.base import Transform
+from airflow_veil.privacy.transforms.base import RowFilter, Transform
 from airflow_veil.privacy.transforms.family import Family
 from airflow_veil.privacy.transforms.sample import Sample
 from airflow_veil.privacy.transforms.where import Where
@@ -161,9 +161,9 @@ class Dataset(Described):
     columns: dict[str, Column]
     """Every column that may leave; a column that is not named here does not."""
     where: Where | None = None
-    """Which rows leave, by a comparison on columns."""
+    """Which rows leave, by a comparison on columns; others are not counted or learned from either."""
     sample: Sample | None = None
-    """Which share of the subjects leaves, the same ones in every table."""
+    """Which share of the subjects leaves, the same ones in every table; others are not counted or learned from."""
     on_new_column: Literal["drop", "fail"] = "drop"
     """What becomes of a source column that the policy does not name: dropped and reported, or the run fails."""
     expectations: str | None = None
@@ -174,6 +174,11 @@ class Dataset(Described):
     """How long rows of the source are kept; they are deleted from the source itself when their time is over."""
     erasure: RowsErasure | None = None
     """What becomes of rows when somebody in them is erased; needed where the policy has `erasure`."""
+
+    @property
+    def row_filters(self) -> tuple[RowFilter, ...]:
+        """What decides which rows leave, are counted or learned from."""
+        return tuple(row for row in (self.where, self.sample) if row is not None)
 
     @property
     def releases_rows(self) -> bool:

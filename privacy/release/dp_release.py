@@ -39,6 +39,7 @@ from airflow_veil.privacy.lineage.model import LineageRecord
 from airflow_veil.privacy.release import manifest, stored
 from airflow_veil.privacy.release.done import Done
 from airflow_veil.privacy.release.interval import Interval
+from airflow_veil.privacy.release.leaving import leaving
 from airflow_veil.privacy.release.publish import commit
 from airflow_veil.privacy.release.reference import Reference
 from airflow_veil.privacy.release.scrub import seconds_of
@@ -141,7 +142,7 @@ def _draw(asked: _Asked, claim: ledger.Claim) -> ledger.StoredAnswer:
     workspace, query, planned = asked.workspace, asked.query, asked.planned
     budgets = workspace.ledger.budgets
     try:
-        sources = _without_erased(workspace, asked.sources)
+        sources = _that_count(workspace, asked.sources)
         exact = totals(query, sources[query.dataset], joined=sources)
         _unchanged(workspace, query, claim)
     except BaseException as error:
@@ -246,14 +247,17 @@ def _sources(workspace: Workspace, query: Query) -> dict[str, Source]:
     return {name: workspace.source(name) for name in (query.dataset, *(join.dataset for join in query.joins))}
 
 
-def _without_erased(workspace: Workspace, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The sources without people who were erased: no answer counts them, though upstream sends them again.
+def _that_count(workspace: Workspace, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The sources with the rows that may leave, and without people who were erased, though upstream sends them again.
 
-    Whether a row counts depends on that row and the list alone, so what a unit changes stays bounded. How many rows
-    were left out is an exact figure of private tables, and told nowhere.
+    Whether a row counts depends on that row, the policy and the list alone, so what a unit changes stays bounded. How
+    many rows were left out is an exact figure of private tables, and told nowhere.
     """
     suppression = suppression_of(workspace)
-    return {name: suppressing(workspace, name, source, suppression) for name, source in sources.items()}
+    return {
+        name: leaving(workspace, name, suppressing(workspace, name, source, suppression))
+        for name, source in sources.items()
+    }
 
 
 def _data_version(sources: Mapping[str, Source]) -> str:

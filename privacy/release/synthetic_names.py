@@ -85,7 +85,7 @@ def digest_of(workspace: Workspace, specification: Specification) -> str:
         KeyRingError: Rows are sampled by a key, and the key ring cannot be opened.
     """
     # Here, since it reads rows as well: the names are asked for while a DAG file is parsed.
-    from airflow_veil.privacy.release.synthetic_rows import rows_told
+    from airflow_veil.privacy.release.leaving import rows_told
 
     rows = rows_told(workspace, specification)
     if not specification.method.private:

@@ -12,7 +12,7 @@ from airflow_veil.privacy.erasure.suppressing import suppressing
 from airflow_veil.privacy.erasure.suppression import suppression_of
 from airflow_veil.privacy.errors import SyntheticError
 from airflow_veil.privacy.ledger.canonical import canonical_json
-from airflow_veil.privacy.release.synthetic_rows import leaving
+from airflow_veil.privacy.release.leaving import leaving
 from airflow_veil.privacy.release.workspace import Workspace
 from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.synthetic.specification import BATCH_ROWS, Specification

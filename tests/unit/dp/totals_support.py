@@ -71,6 +71,7 @@ def query(
         "subject": subject,
         "joins": (),
         "where": "",
+        "leaving": {},
         "axes": axes,
         "groups_per_unit": groups if subject else 1,
         "rows_per_group": rows if subject else 1,

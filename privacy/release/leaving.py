@@ -1,8 +1,8 @@
-"""The rows of a source that a model may learn from: those that a nightly release of the data set would let leave.
+"""The rows of a source that may be counted or learned from: those that a nightly release of it would let leave.
 
-What the data set says of rows, `where` and `sample`, holds for whatever is made of them: who is not to leave is not
-learned of, and is no hold-out either. Whether a row counts depends on that row and the policy alone, so that a private
-model may count what is left.
+What the data set says of rows, `where` and `sample`, holds for whatever is made of them: who is not to leave is in no
+answer, is not learned of, and is no hold-out either. Whether a row counts depends on that row and the policy alone, so
+that what a unit changes stays bounded, and private answers and models may count what is left.
 """
 
 from __future__ import annotations
@@ -21,15 +21,8 @@ from airflow_veil.privacy.storage.batches import plain, plain_array
 from airflow_veil.privacy.transforms.base import Binding, RowFilter, RowKernel
 
 if TYPE_CHECKING:
-    from airflow_veil.privacy.policy.models import Policy
     from airflow_veil.privacy.release.workspace import Workspace
     from airflow_veil.privacy.synthetic.specification import Specification
-
-
-def row_filters(policy: Policy, dataset: str) -> tuple[RowFilter, ...]:
-    """What decides which rows of a data set leave."""
-    data = policy.datasets[dataset]
-    return tuple(row for row in (data.where, data.sample) if row is not None)
 
 
 def rows_told(workspace: Workspace, specification: Specification) -> dict[str, Any]:
@@ -43,7 +36,7 @@ def rows_told(workspace: Workspace, specification: Specification) -> dict[str, A
     """
     if specification.word == "faker":
         return {}
-    filters = {name: row_filters(workspace.loaded.policy, name) for name in specification.tables}
+    filters = {name: workspace.loaded.policy.datasets[name].row_filters for name in specification.tables}
     return {
         name: [
             {row.word: row.model_dump(mode="json"), "key": workspace.keys.current if row.keyed else None}
@@ -56,7 +49,7 @@ def rows_told(workspace: Workspace, specification: Specification) -> dict[str, A
 
 def leaving(workspace: Workspace, dataset: str, source: Source) -> Source:
     """A data set's source with the rows that may leave; the source itself where all may."""
-    filters = row_filters(workspace.loaded.policy, dataset)
+    filters = workspace.loaded.policy.datasets[dataset].row_filters
     return Leaving(workspace, dataset, source, filters) if filters else source
 
 
