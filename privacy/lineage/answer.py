@@ -53,7 +53,7 @@ def of_answer(
     )
     datasets = loaded.policy.datasets
     # Where rows are counted and no column is read, any column stands for their being there.
-    read = _read(query) or tuple(datasets[query.dataset].columns)[:1]
+    read = _read(query, datasets) or tuple(datasets[query.dataset].columns)[:1]
     return LineageRecord(
         policy=query.policy,
         policy_digest=loaded.digest,
@@ -65,11 +65,15 @@ def of_answer(
             fields=tuple(_input_fields(datasets[query.dataset], read)),
         ),
         output=output,
-        edges=tuple(_edges(query, read, sources, technique)),
+        edges=tuple(_edges(query, read, datasets, sources, technique)),
         others=tuple(
             Table(
                 identity=sources[join.dataset],
-                fields=tuple(_input_fields(datasets[join.dataset], (join.key, join.column))),
+                fields=tuple(
+                    _input_fields(
+                        datasets[join.dataset], (join.key, join.column, *_of_filters(datasets[join.dataset]))
+                    )
+                ),
             )
             for join in query.joins
         ),
@@ -81,9 +85,15 @@ def _numbers(query: Query) -> tuple[str, ...]:
     return ("value", "low", "high", *([IN_BOUNDS] if query.consistency else []))
 
 
-def _read(query: Query) -> tuple[str, ...]:
+def _read(query: Query, datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
     """All columns of the data set that the answer depends on."""
-    return tuple(dict.fromkeys([*query.columns, *_of_where(query)]))
+    return tuple(dict.fromkeys([*query.columns, *_of_where(query), *_of_filters(datasets[query.dataset])]))
+
+
+def _of_filters(data: Dataset) -> tuple[str, ...]:
+    """The columns that decide which rows may leave, and so count."""
+    subject = data.subject.column if data.subject else None
+    return tuple(dict.fromkeys(name for row in data.row_filters for name in row.inputs(subject)))
 
 
 def _of_where(query: Query) -> tuple[str, ...]:
@@ -117,7 +127,11 @@ def _of_key(axis: Axis) -> str:
 
 
 def _edges(
-    query: Query, read: tuple[str, ...], sources: Mapping[str, DatasetIdentity], technique: str
+    query: Query,
+    read: tuple[str, ...],
+    datasets: Mapping[str, Dataset],
+    sources: Mapping[str, DatasetIdentity],
+    technique: str,
 ) -> Iterator[Edge]:
     measured = [s.of.column for s in query.statistics if not isinstance(s, Units) and s.of is not None]
     # Where only units or rows are counted, what is counted is the subject, or any column that is read.
@@ -130,9 +144,11 @@ def _edges(
         yield _edge(axis.column, None, Subtype.GROUP_BY, technique)
     if query.subject:
         yield _edge(query.subject, None, Subtype.GROUP_BY, f"contributions bounded per unit; {technique}")
-    for column in dict.fromkeys(_of_where(query)):
+    for column in dict.fromkeys((*_of_where(query), *_of_filters(datasets[query.dataset]))):
         yield _edge(column, None, Subtype.FILTER, technique)
     for join in query.joins:
+        for column in _of_filters(datasets[join.dataset]):
+            yield _edge(column, None, Subtype.FILTER, technique, table=sources[join.dataset])
         for column in dict.fromkeys((join.key, join.column)):
             yield _edge(column, None, Subtype.JOIN, technique, table=sources[join.dataset])
 

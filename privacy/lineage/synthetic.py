@@ -7,8 +7,10 @@ it. A column that is invented, a key and a reference are made of no column.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_veil.privacy.lineage.filters import filter_edges
 from airflow_veil.privacy.lineage.model import Edge, Field, Kind, LineageRecord, Subtype, Table
 from airflow_veil.privacy.policy.load import LoadedPolicy
 from airflow_veil.privacy.storage.base import DatasetIdentity, Written
@@ -86,6 +88,12 @@ def of_fit(
         )
         for table, column in read
     )
+    filters = tuple(
+        replace(edge, table=sources[table.name], masking=private or edge.masking)
+        for table in tables
+        for row in loaded.policy.datasets[table.name].row_filters
+        for edge in filter_edges(row, _subject(loaded, table.name))
+    )
     return LineageRecord(
         policy=loaded.policy.name,
         policy_digest=loaded.digest,
@@ -94,7 +102,7 @@ def of_fit(
         stage=FIT,
         input=_input(loaded, specification, tables[0] if tables else None, sources),
         output=Table(identity=model_identity(loaded, specification.name), fields=fields, version=version),
-        edges=edges,
+        edges=(*edges, *filters),
         others=tuple(_input(loaded, specification, table, sources) for table in tables[1:]),
     )
 
@@ -194,19 +202,25 @@ def _input(
     """What is read of a source; of nothing, the policy itself."""
     if table is None:
         return Table(identity=_policy(loaded, specification), fields=())
-    columns = loaded.policy.datasets[table.name].columns
+    data = loaded.policy.datasets[table.name]
+    deciding = [name for row in data.row_filters for name in row.inputs(_subject(loaded, table.name))]
     fields = []
-    for column in table.learned:
-        declared = columns[column.name]
+    for name in dict.fromkeys([*(column.name for column in table.learned), *deciding]):
+        declared = data.columns[name]
         fields.append(
             Field(
-                name=column.name,
+                name=name,
                 type=declared.type,
                 column_class=declared.column_class,
                 category=declared.category,
             )
         )
     return Table(identity=sources[table.name], fields=tuple(fields))
+
+
+def _subject(loaded: LoadedPolicy, dataset: str) -> str | None:
+    told = loaded.policy.datasets[dataset].subject
+    return told.column if told else None
 
 
 def _policy(loaded: LoadedPolicy, specification: Specification) -> DatasetIdentity:

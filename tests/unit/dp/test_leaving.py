@@ -12,6 +12,7 @@ from tests.unit.dp.asking import House, cells
 
 from airflow_veil.privacy.errors import PolicyError
 from airflow_veil.privacy.keys.file import KeyFile
+from airflow_veil.privacy.lineage.model import Subtype
 
 PEOPLE = 200
 COUNT: dict[str, Any] = {"spend": {"epsilon": 100}, "measures": {"n": "count"}}
@@ -61,6 +62,17 @@ class TestWhoLeaves:
 
         assert asked(house, where="agreed == true") == PEOPLE // 4
         assert house.spent() == 2 * spent
+
+    def test_lineage_tells_what_decides(self, house: House) -> None:
+        """The column that rows are chosen by is read, and hidden by the noise like all others."""
+        asked(house, where="agreed == true")
+        lineage = house.release().lineage
+        house.close()
+
+        assert lineage is not None
+        assert [field.name for field in lineage.input.fields] == ["id", "agreed"]
+        (edge,) = [edge for edge in lineage.edges if edge.subtype is Subtype.FILTER]
+        assert (edge.source, edge.target, edge.masking) == ("agreed", None, True)
 
     def test_a_rule_that_does_not_fit(self, house: House) -> None:
         """It is refused by the policy's check, before a row is read."""

@@ -9,8 +9,10 @@ from tests.unit.release.synthesis import POLICY, people, stock
 
 from airflow_veil.privacy.engine.treated import TreatedSource
 from airflow_veil.privacy.errors import SchemaError, SyntheticError
+from airflow_veil.privacy.lineage.model import Subtype
 from airflow_veil.privacy.plan.bind import bind
 from airflow_veil.privacy.plan.stage import fused
+from airflow_veil.privacy.release.synthesize import planned_fit
 from airflow_veil.privacy.release.synthetic_names import digest_of
 from airflow_veil.privacy.release.synthetic_sources import (
     learned_batches,
@@ -139,3 +141,14 @@ class TestRowsThatMayLeave:
 
         with pytest.raises(SchemaError, match="no column name, by which it is decided"):
             self.learned(made)
+
+
+class TestLineage:
+    def test_tells_what_decides(self, made: Shop) -> None:
+        """A fit reads the columns that rows are chosen by, also those that no model learns."""
+        made.write(held_back("where: age >= 50 and name is not null"))
+        record = planned_fit(made.workspace(), "someone")
+
+        assert "name" in {field.name for field in record.input.fields}
+        filters = {edge.source: edge.masking for edge in record.edges if edge.subtype is Subtype.FILTER}
+        assert filters == {"age": False, "name": True}
