@@ -201,11 +201,7 @@ def compile_query(loaded: LoadedPolicy, name: str) -> Query:
         subject=subject,
         joins=joins,
         where=query.where.expression if query.where else "",
-        leaving={
-            each: [{row.word: row.model_dump(mode="json")} for row in rows]
-            for each in (query.dataset, *(join.dataset for join in joins))
-            if (rows := policy.datasets[each].row_filters)
-        },
+        leaving=policy.leaving(query.dataset, *(join.dataset for join in joins)),
         axes=axes,
         groups_per_unit=1 if by_row else query.contribution.groups_per_unit,
         rows_per_group=1 if by_row else query.contribution.rows_per_group,

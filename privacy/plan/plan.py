@@ -167,7 +167,7 @@ class Plan:
             "dataset": self.dataset,
             "subject": self.subject,
             "subject_root": self.subject_root,
-            "row_filters": [{row.word: row.model_dump(mode="json")} for row in self.row_filters],
+            "row_filters": [row.told for row in self.row_filters],
             "row_key_version": self.row_key_version,
             "columns": [_column_dict(column) for column in self.columns],
             "unnamed": list(self.unnamed),

@@ -272,3 +272,8 @@ class Policy(Described):
         asked = release is not None and (release.gate is not None or release.utility is not None)
         leaving = (column.column_class for column in columns if column.transform.word != "drop")
         return asked or ColumnClass.QUASI_IDENTIFIER in leaving
+
+    def leaving(self, *datasets: str) -> dict[str, list[dict[str, Any]]]:
+        """By data set what decides which of its rows leave, as plain data; none where all do."""
+        filters = {name: self.datasets[name].row_filters for name in datasets}
+        return {name: [row.told for row in rows] for name, rows in filters.items() if rows}

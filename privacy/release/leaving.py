@@ -38,10 +38,7 @@ def rows_told(workspace: Workspace, specification: Specification) -> dict[str, A
         return {}
     filters = {name: workspace.loaded.policy.datasets[name].row_filters for name in specification.tables}
     return {
-        name: [
-            {row.word: row.model_dump(mode="json"), "key": workspace.keys.current if row.keyed else None}
-            for row in rows
-        ]
+        name: [{**row.told, "key": workspace.keys.current if row.keyed else None} for row in rows]
         for name, rows in filters.items()
         if rows
     }

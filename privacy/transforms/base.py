@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from airflow_veil.privacy.described import Described
 from airflow_veil.privacy.lazy import pa
@@ -193,6 +193,11 @@ class RowFilter(Described):
     """The word in YAML, the file and the docs."""
     keyed: ClassVar[bool] = False
     """Whether it needs the key ring."""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Its word and its parameters, as plain data."""
+        return {self.word: self.model_dump(mode="json")}
 
     @abstractmethod
     def inputs(self, subject: str | None) -> tuple[str, ...]:
