@@ -31,6 +31,7 @@ from airflow_veil.privacy.audit.verify import verify
 from airflow_veil.privacy.erasure import requests
 from airflow_veil.privacy.ledger.evidence import Entry
 from airflow_veil.privacy.ledger.ledger import Ledger
+from airflow_veil.privacy.ledger.record import ReleaseState
 from airflow_veil.privacy.release.workspace import Workspace, checked
 from airflow_veil.privacy.settings import Settings
 
@@ -255,15 +256,19 @@ class TestTheLog:
         ]
 
     def test_shares_the_model_with_its_card(self, ran: Ran) -> None:
-        """It stood its attacks: file and card are there, figures in the evidence, and outcome and counts in XCom."""
-        folder = ran.home.path / "models" / "country" / "current"
+        """It stood its attacks: figures are in the evidence, outcome and counts in XCom; its time over, it is gone."""
         (told,) = ran.home.select("select value from xcom where dag_id = 'others' and task_id = 'model'")
         pushed = json.loads(told[0])
         pushed = json.loads(pushed) if isinstance(pushed, str) else pushed
         (entry,) = [entry for entry in ran.entries if entry.kind == "model.tested"]
 
-        assert {path.name for path in folder.iterdir()} == {"country.skops", "README.md", "_manifest.json"}
-        assert (pushed["outcome"], pushed["release_id"]) == ("passed", folder.readlink().name)
+        with Ledger.open(ran.home.veil / "ledger.db") as ledger:
+            (release,) = ledger.list("people", "country")
+        files = {file["name"] for file in (release.manifest or {})["output"]["files"]}
+        assert files == {"country.skops", "README.md"}
+        assert (pushed["outcome"], pushed["release_id"]) == ("passed", release.release_id)
+        assert release.state is ReleaseState.EXPIRED
+        assert list((ran.home.path / "models" / "country").iterdir()) == []
         assert (pushed["people_inside"], pushed["people_outside"]) == (200, 200)
         assert "membership" not in json.dumps(pushed)
         assert entry.content["tested"] == pushed["tested"]

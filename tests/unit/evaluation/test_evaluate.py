@@ -14,8 +14,9 @@ import pytest
 from tests.unit.evaluation.people import crowd, trio
 
 from airflow_veil.privacy.errors import SchemaError
-from airflow_veil.privacy.evaluation.charts import correlations, distributions
+from airflow_veil.privacy.evaluation.charts import associations, distributions
 from airflow_veil.privacy.evaluation.evaluate import Evaluation, evaluate
+from airflow_veil.privacy.evaluation.shown import associations_of, distributions_of
 from airflow_veil.privacy.evaluation.tables import Trio
 
 ASKED: dict[str, Any] = {
@@ -125,7 +126,8 @@ class TestEvaluate:
         assert found.usefulness is not None
         assert found.usefulness.kind == "number"
         assert found.usefulness.real > 0.9
-        assert len(distributions(tables).axes) == len(correlations(tables).axes[0].get_xticks()) == 9
+        told = distributions(distributions_of(tables)), associations(associations_of(tables))
+        assert len(told[0].axes) == len(told[1].axes[0].get_xticks()) == 9
         assert len(found.digest) == 64
 
     def test_no_value(self) -> None:
