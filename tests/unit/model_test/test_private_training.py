@@ -1,13 +1,15 @@
 """A model that was trained with differential privacy keeps what its guarantee says; one that only claims it does not.
 
-For a model that is epsilon-differentially private no attack tells more than e^epsilon times as many people inside as it
-tells outside by mistake (Kairouz, Oh and Viswanath 2015), nor has an advantage of more than (e^epsilon - 1) /
-(e^epsilon + 1) (Humphries et al. 2023). A claim is rejected if the lower end of what an attack reached is above that.
+Of a model that is epsilon-differentially private no attack tells more than e^epsilon times as many people inside as it
+tells outside by mistake (Kairouz, Oh and Viswanath 2015); so the area under its curve is e^epsilon / (1 + e^epsilon) at
+most, and its advantage (e^epsilon - 1) / (e^epsilon + 1) (Humphries et al. 2023). A figure rejects a claim if the
+lower end of what an attack reached is above that.
 """
 
 from __future__ import annotations
 
 import sys
+import zlib
 from math import exp
 from typing import Any, Self
 
@@ -22,7 +24,7 @@ from tests.unit.model_test.models import table, words
 from airflow_veil.privacy.model_test.membership import RATE
 from airflow_veil.privacy.model_test.report import Attacked, attack_model
 
-PEOPLE, WIDTH = 300, 150
+PEOPLE, WIDTH = 400, 1_000
 """Few people and many columns, by which each could be told from the others; labels are by chance."""
 FEATURES = tuple(f"x{number}" for number in range(WIDTH))
 
@@ -35,7 +37,7 @@ class Private(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     density falls by e^(-epsilon * norm / that) makes it epsilon-differentially private; without epsilon there is none.
     """
 
-    def __init__(self, epsilon: float | None = None, penalty: float = 0.001) -> None:
+    def __init__(self, epsilon: float | None = None, penalty: float = 1e-4) -> None:
         self.epsilon = epsilon
         self.penalty = penalty
 
@@ -46,7 +48,8 @@ class Private(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = fitted.classes_
         self.weights_ = fitted.coef_[0]
         if self.epsilon is not None:
-            random = np.random.default_rng()
+            # By the rows, so that a test that fails can be run again; other rows have other noise.
+            random = np.random.default_rng(zlib.crc32(np.ascontiguousarray(rows).tobytes()))
             way = random.normal(size=len(self.weights_))
             scale = 2 / (len(rows) * self.penalty * self.epsilon)
             self.weights_ = self.weights_ + way / np.linalg.norm(way) * random.gamma(len(way), scale)
@@ -85,28 +88,34 @@ def attacked(model: Private, seed: int) -> Attacked:
     )
 
 
-def may_be(tested: Attacked, epsilon: float) -> bool:
-    """Whether what attacks reached goes with a claim of epsilon: no lower end of theirs is above what it allows."""
-    most_told, most_gained = exp(epsilon) * RATE, (exp(epsilon) - 1) / (exp(epsilon) + 1)
-    return all(
-        each.tpr is not None and each.tpr.low <= most_told and each.advantage.low <= most_gained
-        for each in tested.membership
-    )
+def rejected_by(tested: Attacked, epsilon: float) -> set[str]:
+    """The figures that do not go with a claim of epsilon."""
+    most = exp(epsilon)
+    found = set()
+    for each in tested.membership:
+        assert each.tpr is not None
+        allowed = {
+            "tpr": (each.tpr.low, most * RATE),
+            "auc": (each.auc.low, most / (1 + most)),
+            "advantage": (each.advantage.low, (most - 1) / (most + 1)),
+        }
+        found |= {figure for figure, (reached, limit) in allowed.items() if reached > limit}
+    return found
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 class TestClaims:
     def test_a_private_model_keeps_its_own(self, seed: int) -> None:
-        """With noise of epsilon 1 no attack tells more than that allows, and LiRA is close to guessing."""
+        """With noise of epsilon 1 no figure is beyond what that allows."""
         tested = attacked(Private(epsilon=1), seed)
 
         assert tested.refitted
-        assert may_be(tested, 1)
-        assert tested.membership[0].auc.estimate < 0.6
+        assert rejected_by(tested, 1) == set()
 
-    def test_a_false_claim_is_found(self, seed: int) -> None:
-        """The same without noise, claimed to have epsilon 0.1, tells people by more than that allows."""
-        tested = attacked(Private(), seed)
+    def test_a_model_without_noise(self, seed: int) -> None:
+        """Claimed to have epsilon 1, it is rejected by each figure."""
+        assert rejected_by(attacked(Private(), seed), 1) == {"tpr", "auc", "advantage"}
 
-        assert not may_be(tested, 0.1)
-        assert tested.membership[0].auc.estimate > 0.62
+    def test_too_little_noise(self, seed: int) -> None:
+        """So is one whose noise was scaled without the penalty, and is ten thousand times too small."""
+        assert rejected_by(attacked(Private(epsilon=1 / 1e-4), seed), 1) == {"tpr", "auc", "advantage"}
