@@ -8,12 +8,11 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset
 
-from airflow_veil.hooks.settings import settings
 from airflow_veil.operators.privacy_test import PrivacyTestOperator
-from airflow_veil.pipelines.sanitized_release import EPOCH
+from airflow_veil.pipelines.sanitized_release import EPOCH, release_asset
 from airflow_veil.privacy.errors import ReleaseError, SchemaError
 from airflow_veil.privacy.policy.load import LoadedPolicy
-from airflow_veil.privacy.release.workspace import checked, release_uri
+from airflow_veil.privacy.release.workspace import checked
 
 
 def model_release_dag(
@@ -87,8 +86,4 @@ def model_asset(policy: LoadedPolicy | str | Path, model: str, *, destination: s
             f"the policy {loaded.policy.name} has no model {model}",
             expected=f"one of {', '.join(known)}" if known else "a model under `models`",
         )
-    uri = release_uri(loaded, model, settings=settings(), destination=destination or known[model].destination)
-    # For Airflow a name has one URI: what is released elsewhere than the policy says bears its URI as its name.
-    return Asset(
-        name=f"veil_{loaded.policy.name}_{model}" if destination is None else uri, uri=uri, group="veil"
-    )
+    return release_asset(loaded, model, destination=destination)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,8 @@ from airflow_veil.privacy.erasure.graph import Edge
 from airflow_veil.privacy.erasure.suppression import Mask, Suppression, looked_up, suppression_of
 from airflow_veil.privacy.errors import SchemaError
 from airflow_veil.privacy.policy.erasure import Mask as MaskCells
-from airflow_veil.privacy.storage.base import DatasetIdentity, Source
+from airflow_veil.privacy.storage.base import Source
+from airflow_veil.privacy.storage.narrowed import Narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,7 +45,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Suppressing:
+class Suppressing(Narrowed):
     """A source whose rows are looked up in the suppression list as they are read.
 
     What becomes of a row depends on that row and the list alone. A column that is needed for it is read, and not
@@ -57,23 +58,9 @@ class Suppressing:
         left_out: What was left out of the rows that were read last.
     """
 
-    source: Source
     suppression: Suppression
     edges: Sequence[Edge]
     left_out: LeftOut = field(default_factory=LeftOut, compare=False)
-
-    @property
-    def identity(self) -> DatasetIdentity:
-        """See `Source.identity`."""
-        return self.source.identity
-
-    def schema(self) -> pa.Schema:
-        """See `Source.schema`."""
-        return self.source.schema()
-
-    def fingerprint(self) -> dict[str, Any]:
-        """See `Source.fingerprint`."""
-        return self.source.fingerprint()
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`; a batch may have fewer rows, or none.

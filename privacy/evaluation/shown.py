@@ -232,16 +232,11 @@ def _attack(
     guess: float | None,
     excess: tuple[float, float, float] | None,
 ) -> Attack:
-    rates = (None if each is None else round(each, _DIGITS) for each in (rate, control, guess))
-    first, second, third = rates
-    ends = None if excess is None else _rounded(excess)
-    return Attack(
-        name=name,
-        rate=first,
-        control=second,
-        guess=third,
-        excess=None if ends is None else (ends[0], ends[1], ends[2]),
-    )
+    rate, control, guess = (None if each is None else round(each, _DIGITS) for each in (rate, control, guess))
+    if excess is not None:
+        middle, low, high = _rounded(excess)
+        excess = (middle, low, high)
+    return Attack(name=name, rate=rate, control=control, guess=guess, excess=excess)
 
 
 def _whole_edges(low: float, high: float) -> np.ndarray[Any, Any]:

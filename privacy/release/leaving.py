@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from airflow_veil.privacy.errors import InternalError, SchemaError
 from airflow_veil.privacy.plan.bind import subject_root
-from airflow_veil.privacy.storage.base import DatasetIdentity, Source
+from airflow_veil.privacy.storage.base import Source
 from airflow_veil.privacy.storage.batches import plain, plain_array
+from airflow_veil.privacy.storage.narrowed import Narrowed
 from airflow_veil.privacy.transforms.base import Binding, RowFilter, RowKernel
 
 if TYPE_CHECKING:
@@ -47,37 +48,23 @@ def rows_told(workspace: Workspace, specification: Specification) -> dict[str, A
 def leaving(workspace: Workspace, dataset: str, source: Source) -> Source:
     """A data set's source with the rows that may leave; the source itself where all may."""
     filters = workspace.loaded.policy.datasets[dataset].row_filters
-    return Leaving(workspace, dataset, source, filters) if filters else source
+    return Leaving(source, workspace, dataset, filters) if filters else source
 
 
 @dataclass(frozen=True)
-class Leaving:
+class Leaving(Narrowed):
     """A source whose rows are filtered as they are read, as those of a nightly release are.
 
     Attributes:
+        source: The data set's source.
         workspace: The policy and its systems.
         dataset: The data set.
-        source: Its source.
         filters: What decides which rows stay.
     """
 
     workspace: Workspace
     dataset: str
-    source: Source
     filters: Sequence[RowFilter]
-
-    @property
-    def identity(self) -> DatasetIdentity:
-        """See `Source.identity`."""
-        return self.source.identity
-
-    def schema(self) -> pa.Schema:
-        """See `Source.schema`."""
-        return self.source.schema()
-
-    def fingerprint(self) -> dict[str, Any]:
-        """See `Source.fingerprint`."""
-        return self.source.fingerprint()
 
     def batches(self, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`; a batch may have fewer rows, or none.

@@ -192,12 +192,13 @@ def checked(policy: Path | str) -> LoadedPolicy:
 def release_uri(
     loaded: LoadedPolicy, dataset: str, *, settings: Settings, destination: str | None = None
 ) -> str:
-    """The URI of a data set's releases: its Asset, and its name in lineage. Nothing is opened.
+    """The URI of the releases of a data set or a model: its Asset, and its name in lineage. Nothing is opened.
 
     Raises:
         ReleaseError: Neither the policy nor the caller says where releases go.
     """
-    target = _destination(loaded, destination)
+    model = loaded.policy.models.get(dataset)
+    target = _destination(loaded, destination or (model.destination if model else None))
     if isinstance(target, TableDestination):
         return f"veil://{target.connection}/{target.db_schema or ''}/{dataset}"
     return (local_path(target.uri, root=settings.root_for(loaded.path)).absolute() / dataset).as_uri()
