@@ -24,7 +24,7 @@ demo: $(VENV)/.base   ## Install, then run the nightly release of a generated sh
 	$(BIN)/veil demo run
 
 test: $(VENV)/.test   ## Install what the tests need, and run them all
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test   ## Style and layering
 	$(BIN)/ruff check .

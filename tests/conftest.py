@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.postgres import PostgresMissingError, PostgresServer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -20,6 +21,10 @@ os.environ.update(
     AIRFLOW_HOME=f"{_HOME}/airflow", AIRFLOW__CORE__LOAD_EXAMPLES="False", VEIL_HOME=f"{_HOME}/veil"
 )
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+
+# The same commit has the same examples, however busy the machine: `--hypothesis-profile default` looks for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,9 @@ class Canaries:
     """Random values for each column of an input, and how each may be spelled.
 
     A text canary is a random token and the row's number; a number is random digits and the row's number; days are
-    those of one far decade, times have random microseconds. All spellings of a column's canaries share a piece that is
-    searched for, as text and, for numbers, as the bytes of a few of them.
+    those of one far decade, times have random microseconds of one second. All spellings of a column's canaries share a
+    piece that is searched for, as text and, for numbers, as the bytes of a few of them; it is long enough to be in no
+    log by chance.
 
     Attributes:
         tokens: The random token of each text column.
@@ -42,7 +43,7 @@ class Canaries:
     )
     id_digits: str = field(default_factory=lambda: _digits(12))
     card_digits: str = field(default_factory=lambda: _digits(10))
-    salary_digits: str = field(default_factory=lambda: _digits(9))
+    salary_digits: str = field(default_factory=lambda: _digits(11))
     microsecond: str = field(default_factory=lambda: _digits(6))
     day: date = date(1873, 4, 17)
 
@@ -83,7 +84,7 @@ class Canaries:
             "born": tuple(
                 text.encode() for day in days for text in (day.isoformat(), repr(day), f"{day:%d/%m/%Y}")
             ),
-            "seen": (f"42.{self.microsecond}".encode(), f"42, {self.microsecond}".encode()),
+            "seen": (f"37:42.{self.microsecond}".encode(), f"37, 42, {self.microsecond}".encode()),
             "salary": (
                 self.salary_digits.encode(),
                 *(struct.pack(order, salary) for salary in salaries for order in ("<d", ">d")),
