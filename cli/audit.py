@@ -47,7 +47,7 @@ Anchors = Annotated[
     str,
     typer.Option(
         metavar="PLACE",
-        help="Where checkpoints are: a file, a folder or a git repository.",
+        help="Where checkpoints are: a file, a folder, a git repository or s3://BUCKET/PREFIX/.",
         show_default=False,
     ),
 ]
@@ -105,7 +105,7 @@ def anchor(
         str,
         typer.Option(
             metavar="PLACE",
-            help="A file that grows, a folder (ends with a slash if new) or a git repository.",
+            help="A file that grows, a folder (ends with a slash if new), a git repository or s3://BUCKET/PREFIX/.",
             show_default=False,
         ),
     ],
@@ -123,13 +123,13 @@ def anchor(
 ) -> None:
     """Sign how the evidence stands and keep that outside the database, if it goes on from what was anchored before.
 
-    Refused if entries that were anchored are gone or are others now. Mount or synchronise a folder to have it in an
-    object store; push the branch `veil-checkpoints` of a repository.
+    Refused if entries that were anchored are gone or are others now. Of a repository push the branch
+    `veil-checkpoints`.
 
     [bold]Examples[/bold]
 
-    [green]veil audit anchor --to /mnt/worm/checkpoints/[/green]
-    A file for each checkpoint, in a bucket that is mounted and forbids changes.
+    [green]veil audit anchor --to s3://evidence/veil/[/green]
+    An object for each checkpoint, in a bucket that forbids changes.
 
     [green]veil audit anchor --to ~/anchors && git -C ~/anchors push origin veil-checkpoints[/green]
     A commit for each checkpoint, in a repository that others fetch from.

@@ -19,8 +19,7 @@ class AnchorEvidenceOperator(LogOperator):
     anchored is itself the last entry of what is. Hands on the number of entries and the root, nothing else.
 
     Args:
-        to: Where: a file that grows, a folder (ends with a slash if new; a bucket is mounted or synchronised) or a git
-            repository.
+        to: Where: a file that grows, a folder (ends with a slash if new), a git repository, or `s3://BUCKET/PREFIX/`.
         kwargs: Those of `LogOperator`.
     """
 

@@ -27,7 +27,8 @@ def evidence_dag(
     """Make the DAG that anchors the log, verifies it, and gives certificates their proofs. One for an installation.
 
     Args:
-        to: Where checkpoints are kept: a file that grows, a folder (ends with a slash if new) or a git repository.
+        to: Where checkpoints are kept: a file that grows, a folder (ends with a slash if new), a git repository, or
+            `s3://BUCKET/PREFIX/`.
         dag_id: The DAG's id.
         trust: Verifier keys of the same log that signed there before.
         certificates: The folder of certificates; the installation's own if None.

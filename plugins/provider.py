@@ -153,7 +153,8 @@ _CONFIG = {
             "Folder that certificates are filed in; in `home` by default.", "/var/lib/veil/certificates"
         ),
         "anchors": _option(
-            "Where the example DAG of evidence anchors it: a file, a folder or a git repository outside the database.",
+            "Where the example DAG of evidence anchors it, outside the database: a file, a folder, a git repository or"
+            " s3://BUCKET/PREFIX/.",
             "/mnt/worm/checkpoints/",
         ),
         "page_ledger_conn_id": _option(

@@ -1,4 +1,4 @@
-"""What tests of every area share: the real test data and a real PostgreSQL."""
+"""What tests of every area share: the real test data, a real PostgreSQL, an object store."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from tests.postgres import PostgresMissingError, PostgresServer
+
+if TYPE_CHECKING:
+    from tests.object_store import ObjectStore
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -49,6 +53,16 @@ def postgres_server() -> Iterator[PostgresServer]:
         pytest.skip(f"NO POSTGRESQL: {missing}")
     with server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """One object store for the whole session."""
+    # Here, since the server is only for the few tests that keep something in one.
+    from tests.object_store import ObjectStore
+
+    with ObjectStore() as store:
+        yield store
 
 
 @pytest.fixture

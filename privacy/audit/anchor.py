@@ -82,7 +82,7 @@ def checkpoints(place: Place, keys: Sequence[VerifierKey]) -> tuple[SignedCheckp
         StorageError: The place cannot be read.
     """
     notes = place.read()
-    where = (f"{place.path}, checkpoint {number}" for number in range(1, len(notes) + 1))
+    where = (f"{place.where}, checkpoint {number}" for number in range(1, len(notes) + 1))
     found = tuple(read(note, keys, where=told) for note, told in zip(notes, where, strict=True))
     expected_roots(found)
     return found

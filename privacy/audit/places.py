@@ -1,7 +1,7 @@
 """Where checkpoints are anchored: outside the database, where whoever owns it cannot change them unseen.
 
-A file that only grows, a folder with a file for each checkpoint, or a branch of a git repository. An object store is
-mounted, or its folder synchronised; a repository is pushed.
+A file that only grows, a folder with a file for each checkpoint, a branch of a git repository, which is pushed, or an
+object store (`bucket.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import shutil
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from airflow_veil.privacy.errors import AuditError, StorageError
 
-_CHECKPOINT: Final = re.compile(r"checkpoint-(\d{20})\.txt")
+CHECKPOINT: Final = re.compile(r"checkpoint-(\d{20})\.txt")
+"""The names of checkpoints that are files of their own: their sizes."""
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://")
 _BRANCH: Final = "refs/heads/veil-checkpoints"
 _FILE: Final = "checkpoints.txt"
 _WHO: Final = {"NAME": "airflow-veil", "EMAIL": "airflow-veil@localhost"}
@@ -29,11 +31,11 @@ class Place(ABC):
     """Where signed checkpoints are kept, in the order in which they were made.
 
     Attributes:
-        path: The file or the folder.
+        where: The path or the address, as messages tell it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, where: str) -> None:
+        self.where = where
 
     @abstractmethod
     def read(self) -> list[str]:
@@ -52,13 +54,29 @@ class Place(ABC):
             StorageError: It cannot be written.
         """
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Be the only one on this machine that anchors here.
+    @abstractmethod
+    def locked(self) -> AbstractContextManager[None]:
+        """Be the only one that anchors here, where a place cannot hold the checkpoints of two at once.
 
         Raises:
             StorageError: It cannot be opened.
         """
+
+
+class _LocalPlace(Place):
+    """A place in the file system.
+
+    Attributes:
+        path: The file or the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one on this machine that anchors here."""
         with _told(self.path):
             handle = self._lock()
         try:
@@ -73,10 +91,25 @@ class Place(ABC):
 
 
 def place(path: Path | str) -> Place:
-    """The place of a path: a git repository, a folder, or a file, which need not be there yet.
+    """The place of a path or an address: a git repository, a folder, a file, an object store. It may be yet to be made.
 
-    A path that ends with a slash is a folder.
+    A path that ends with a slash is a folder; `s3://BUCKET/PREFIX/` is an object store.
+
+    Raises:
+        StorageError: It is an address of another kind, or one that names credentials.
     """
+    scheme = _SCHEME.match(str(path))
+    if scheme and scheme[1] == "s3":
+        # Here, since it brings Arrow, which the other places do without.
+        from airflow_veil.privacy.audit.bucket import BucketPlace
+
+        return BucketPlace(str(path))
+    if scheme:
+        raise StorageError(
+            f"checkpoints are not kept at {scheme[1]}:// addresses",
+            expected="a path, or s3://BUCKET/PREFIX/",
+            fix="name the path of a file, a folder or a git repository",
+        )
     found = Path(path).expanduser().absolute()
     if (found / ".git").exists() or ((found / "HEAD").is_file() and (found / "objects").is_dir()):
         return GitPlace(found)
@@ -85,7 +118,7 @@ def place(path: Path | str) -> Place:
     return FilePlace(found)
 
 
-class FilePlace(Place):
+class FilePlace(_LocalPlace):
     """One file, to the end of which checkpoints are added; `chattr +a` makes the system hold to that."""
 
     def read(self) -> list[str]:
@@ -107,14 +140,14 @@ class FilePlace(Place):
         return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
-class FolderPlace(Place):
-    """A folder with a file for each checkpoint, named by its size; good for buckets that are mounted."""
+class FolderPlace(_LocalPlace):
+    """A folder with a file for each checkpoint, named by its size."""
 
     def read(self) -> list[str]:
         """All checkpoints, by size."""
         with _told(self.path):
             names = sorted(os.listdir(self.path)) if self.path.exists() else []
-            found = [self.path / name for name in names if _CHECKPOINT.fullmatch(name)]
+            found = [self.path / name for name in names if CHECKPOINT.fullmatch(name)]
             return [path.read_text("utf-8", "replace") for path in found]
 
     def add(self, note: str, size: int) -> None:
@@ -138,7 +171,7 @@ class FolderPlace(Place):
         return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-class GitPlace(Place):
+class GitPlace(_LocalPlace):
     """A branch of a git repository of its own history, a commit for each checkpoint; the work tree is left alone."""
 
     def read(self) -> list[str]:

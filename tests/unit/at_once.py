@@ -25,6 +25,12 @@ class Ready(subprocess.Popen[str]):
         assert self.stdin is not None
         self.stdin.write("go\n")
 
+    def told(self, lines: int) -> None:
+        """Wait for so many lines of it."""
+        assert self.stdout is not None
+        for _ in range(lines):
+            assert self.stdout.readline()
+
     def ended(self) -> str:
         """Wait for its end, which is a good one; gives what it told."""
         told, _ = self.communicate(timeout=300)

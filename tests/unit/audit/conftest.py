@@ -32,7 +32,7 @@ class Log:
     """A ledger, and where it is anchored."""
 
     ledger: Ledger
-    anchors: Path
+    anchors: Path | str
 
     def anchor(self, key: SigningKey = KEY) -> anchor.Anchored:
         return anchor.anchor(self.ledger, key, place(self.anchors))

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.object_store import ObjectStore
 from tests.unit.audit.conftest import ANCHORED, ENTRIES, KEY, Log, fill
 from tests.unit.audit.test_verify import cut, forked, own
 
@@ -42,9 +43,12 @@ def a_bare_repository(folder: Path) -> Path:
 KINDS = {a_file: FilePlace, a_folder: FolderPlace, a_repository: GitPlace, a_bare_repository: GitPlace}
 
 
-@pytest.fixture(params=KINDS, ids=lambda make: make.__name__)
-def anchors(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+@pytest.fixture(params=[*KINDS, "bucket"], ids=lambda made: getattr(made, "__name__", made))
+def anchors(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A place of each kind."""
+    if request.param == "bucket":
+        store: ObjectStore = request.getfixturevalue("object_store")
+        return store.address(f"{store.bucket()}/evidence/")
     make: Callable[[Path], Path] = request.param
     path = make(tmp_path)
     assert type(place(path)) is KINDS[make]
@@ -54,7 +58,7 @@ def anchors(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 class TestAnchor:
     """`anchor.anchor`."""
 
-    def test_adds_a_checkpoint(self, log: Log, anchors: Path) -> None:
+    def test_adds_a_checkpoint(self, log: Log, anchors: Path | str) -> None:
         """One for each time that there is something new, in order, each consistent with the one before."""
         log = Log(log.ledger, anchors)
         for first in (1, 4, 5, 13):

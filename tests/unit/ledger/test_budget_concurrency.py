@@ -111,10 +111,8 @@ class TestKilledProcess:
         for number in range(4):
             worker = Ready(WORKER, url, f"killed-{number}", "spend")
             worker.go()
-            assert worker.stdout is not None
             # The shared answers are there already, but for the first one.
-            for _ in range(SHARED + number):
-                worker.stdout.readline()
+            worker.told(SHARED + number)
             worker.kill()
             worker.communicate()
         with Ledger.open(url) as ledger:

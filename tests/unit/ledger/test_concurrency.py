@@ -63,9 +63,7 @@ class TestKilledProcess:
         for number in range(5):
             worker = Ready(WORKER, url, f"killed-{number}", str(1_000_000))
             worker.go()
-            assert worker.stdout is not None
-            for _ in range(3):
-                worker.stdout.readline()
+            worker.told(3)
             worker.kill()
             worker.communicate()
             with Ledger.open(url) as ledger:
