@@ -91,7 +91,7 @@ class TestCoverage:
         """The same test rejects an interval that is too narrow."""
         right = measurement.margin
         monkeypatch.setattr(measurement, "margin", lambda *given: right(*given) // 2)
-        shape = "one row at the first"
+        shape = "two heaps"
 
         told = ask(tmp_path, spend, {shape: SHAPES[shape]})
 
