@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from airflow_veil.privacy.audit.places import CHECKPOINT, Place
+from airflow_veil.privacy.audit.places import CHECKPOINT, Place, checkpoint_name
 from airflow_veil.privacy.errors import StorageError
 
 _REFUSED: Final = re.compile(r"AWS Error ([A-Z_]+)")
@@ -60,7 +60,7 @@ class BucketPlace(Place):
         """Keep one more; one that is there is never replaced."""
         with self._told():
             store, prefix = self._there
-            name = f"{prefix}/checkpoint-{size:020}.txt"
+            name = f"{prefix}/{checkpoint_name(size)}"
             if store.get_file_info(name).type is not fs.FileType.NotFound:
                 if self._content(name) == note:
                     return  # by somebody else, at the same time

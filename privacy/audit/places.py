@@ -20,11 +20,16 @@ from typing import Final
 from airflow_veil.privacy.errors import AuditError, StorageError
 
 CHECKPOINT: Final = re.compile(r"checkpoint-(\d{20})\.txt")
-"""The names of checkpoints that are files of their own: their sizes."""
+"""What `checkpoint_name` gives."""
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://")
 _BRANCH: Final = "refs/heads/veil-checkpoints"
 _FILE: Final = "checkpoints.txt"
 _WHO: Final = {"NAME": "airflow-veil", "EMAIL": "airflow-veil@localhost"}
+
+
+def checkpoint_name(size: int) -> str:
+    """The name of a checkpoint that is a file of its own: names sort as sizes do."""
+    return f"checkpoint-{size:020}.txt"
 
 
 class Place(ABC):
@@ -152,7 +157,7 @@ class FolderPlace(_LocalPlace):
 
     def add(self, note: str, size: int) -> None:
         """Keep one more; one that is there is never replaced."""
-        final = self.path / f"checkpoint-{size:020}.txt"
+        final = self.path / checkpoint_name(size)
         beside = self.path / f".{final.name}.new"
         with _told(self.path):
             if final.exists():
